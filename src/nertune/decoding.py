@@ -1,0 +1,188 @@
+"""Emissions to tags to entities with scores: once, in numpy, for every runtime.
+
+The sentence is a linear chain: the score of a tag sequence is the sum of its emissions, and
+sequences that the scheme forbids have no probability. `best_tags` is the Viterbi path of that
+chain. The score of an entity is its posterior: the summed probability of all allowed tag
+sequences in which exactly this stretch of words is one entity with this label (forward-backward,
+Rabiner 1989), so scores of rival readings never add up to more than 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nertune import schemes
+from nertune.encoding import NEVER, Floats, Ints
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Reads emissions for one list of tags.
+
+    scheme None allows every sequence (plain argmax). temperature divides emissions before scores
+    are computed; it never changes which tags win.
+    """
+
+    tags: tuple[str, ...]
+    scheme: schemes.Scheme | None
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_tables", schemes.transitions(self.tags, self.scheme))
+
+    @property
+    def tables(self) -> schemes.Transitions:
+        """Which tag may follow which."""
+        tables: schemes.Transitions = object.__getattribute__(self, "_tables")
+        return tables
+
+    def best_tags(self, emissions: Floats, sentence_starts: Ints) -> Ints:
+        """The most probable allowed tags of every sentence: (n_words,) places in `tags`.
+
+        emissions: (n_words, n_tags). sentence_starts: (n_sentences + 1,), in words. A sentence
+        whose plain argmax is allowed already has its best path; only the others need Viterbi.
+        """
+        best = emissions.argmax(axis=1) if len(emissions) else np.zeros(0, np.int64)
+        for sentence in self._forbidden(best, sentence_starts):
+            start, end = sentence_starts[sentence], sentence_starts[sentence + 1]
+            best[start:end] = viterbi(emissions[start:end], self.tables)
+        return best
+
+    def entity_scores(
+        self, emissions: Floats, tag_ids: Ints, sentence_starts: Ints
+    ) -> list[list[float]]:
+        """For each sentence the posterior of each of its entities, in order.
+
+        tag_ids: (n_words,), as `best_tags` gives them.
+        """
+        outside = self.tags.index(schemes.OUTSIDE) if schemes.OUTSIDE in self.tags else -1
+        ends = sentence_starts[1:]
+        filled = np.unique(np.searchsorted(ends, np.flatnonzero(tag_ids != outside), "right"))
+        scores: list[list[float]] = [[] for _ in ends]
+        for sentence in filled.tolist():
+            start, end = sentence_starts[sentence], sentence_starts[sentence + 1]
+            scores[sentence] = self._posteriors(
+                emissions[start:end].astype(np.float64) / self.temperature, tag_ids[start:end]
+            )
+        return scores
+
+    def _forbidden(self, tag_ids: Ints, sentence_starts: Ints) -> list[int]:
+        """The sentences whose tags break the scheme."""
+        if not len(tag_ids):
+            return []
+        tables = self.tables
+        first = np.zeros(len(tag_ids), dtype=bool)
+        first[sentence_starts[:-1]] = True
+        last = np.roll(first, -1)
+        fine = np.where(first, tables.start[tag_ids], tables.allowed[np.roll(tag_ids, 1), tag_ids])
+        fine &= ~last | tables.end[tag_ids]
+        broken = np.flatnonzero(~fine)
+        return np.unique(np.searchsorted(sentence_starts, broken, "right") - 1).tolist()
+
+    def _posteriors(self, emissions: Doubles, tag_ids: Ints) -> list[float]:
+        tables = self.tables
+        forward, backward = _forward(emissions, tables), _backward(emissions, tables)
+        log_total = _log_sum(forward[-1] + np.where(tables.end, 0.0, -np.inf))
+        spans = schemes.decode([self.tags[i] for i in tag_ids])
+        scores = []
+        for start, end, _ in spans:
+            inner = tag_ids[start:end]
+            score = _into(forward, emissions, tables, start, int(inner[0]))
+            score += emissions[np.arange(start + 1, end), inner[1:]].sum()
+            score += _out_of(backward, emissions, tables, end, int(inner[-1]))
+            scores.append(float(min(1.0, np.exp(score - log_total))))
+        return scores
+
+
+def viterbi(emissions: Floats, tables: schemes.Transitions) -> Ints:
+    """The best allowed path through (n_words, n_tags) emissions.
+
+    A forbidden step costs 10 000, so that a tag list which allows no path at all (one without O)
+    still gets the least bad one.
+    """
+    steps = np.where(tables.allowed, 0.0, NEVER)
+    best = emissions[0] + np.where(tables.start, 0.0, NEVER)
+    origins = np.zeros(emissions.shape, dtype=np.int64)
+    for i in range(1, len(emissions)):
+        paths = best[:, None] + steps
+        origins[i] = paths.argmax(axis=0)
+        best = paths.max(axis=0) + emissions[i]
+    best = best + np.where(tables.end, 0.0, NEVER)
+    path = np.empty(len(emissions), dtype=np.int64)
+    path[-1] = best.argmax()
+    for i in range(len(emissions) - 1, 0, -1):
+        path[i - 1] = origins[i, path[i]]
+    return path
+
+
+def log_softmax(emissions: npt.NDArray[np.floating]) -> Doubles:
+    """Log probabilities over the last axis, in double precision."""
+    shifted = emissions.astype(np.float64) - emissions.max(axis=-1, keepdims=True)
+    result: Doubles = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
+
+
+def cross_entropy(emissions: Floats, gold: Sequence[int] | Ints) -> float:
+    """The summed negative log probability of the gold tags: the training loss times the words."""
+    if not len(emissions):
+        return 0.0
+    return float(-log_softmax(emissions)[np.arange(len(emissions)), gold].sum())
+
+
+def _forward(emissions: Doubles, tables: schemes.Transitions) -> Doubles:
+    """(n_words, n_tags): log weight of all beginnings that end in a tag at a word, it included."""
+    forward = np.empty_like(emissions)
+    forward[0] = emissions[0] + np.where(tables.start, 0.0, -np.inf)
+    for i in range(1, len(emissions)):
+        forward[i] = _log_dot(forward[i - 1], tables.allowed) + emissions[i]
+    return forward
+
+
+def _backward(emissions: Doubles, tables: schemes.Transitions) -> Doubles:
+    """(n_words, n_tags): log weight of all endings that follow a tag at a word, it left out."""
+    backward = np.empty_like(emissions)
+    backward[-1] = np.where(tables.end, 0.0, -np.inf)
+    for i in range(len(emissions) - 2, -1, -1):
+        backward[i] = _log_dot(backward[i + 1] + emissions[i + 1], tables.allowed.T)
+    return backward
+
+
+def _into(
+    forward: Doubles, emissions: Doubles, tables: schemes.Transitions, start: int, tag: int
+) -> float:
+    """Log weight of all beginnings after which `tag` at word `start` opens a new entity."""
+    if start == 0:
+        return float(forward[0, tag])
+    opens = tables.allowed[:, tag] & ~tables.continues[:, tag]
+    return float(_log_sum(forward[start - 1][opens]) + emissions[start, tag])
+
+
+def _out_of(
+    backward: Doubles, emissions: Doubles, tables: schemes.Transitions, end: int, tag: int
+) -> float:
+    """Log weight of all endings in which the entity that holds `tag` at word `end - 1` ends there."""
+    if end == len(emissions):
+        return float(backward[-1, tag])
+    closes = tables.allowed[tag] & ~tables.continues[tag]
+    return float(_log_sum((backward[end] + emissions[end])[closes]))
+
+
+def _log_dot(weights: Doubles, allowed: npt.NDArray[np.bool_]) -> Doubles:
+    """log of (exp(weights) @ allowed), shifted so that nothing overflows."""
+    top = max(weights.max(), -1e300)
+    with np.errstate(divide="ignore"):
+        result: Doubles = np.log(np.exp(weights - top) @ allowed) + top
+    return result
+
+
+def _log_sum(weights: Doubles) -> float:
+    if not len(weights) or np.isneginf(weights.max()):
+        return -np.inf
+    top = weights.max()
+    return float(np.log(np.exp(weights - top).sum()) + top)

@@ -1,0 +1,100 @@
+"""Outputs that appear under their final name only when they are whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from nertune.errors import OutputError
+
+
+def make_folder(folder: Path) -> Path:
+    """Make `folder` and prove that it can be written to.
+
+    Raises OutputError where it is a file, read-only or on a full disk.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _output_error(folder, error) from error
+    return folder
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[str]]:
+    """A UTF-8 text file that takes its final name only if the block ends without an exception."""
+    handle = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder, a file was expected")
+        handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed and renamed below
+            "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
+        )
+        os.chmod(handle.name, 0o666 & ~_umask())
+        yield handle
+        handle.flush()
+        os.fsync(handle.fileno())
+        handle.close()
+        os.replace(handle.name, path)
+    except BaseException as error:
+        if handle is not None:
+            _discard(handle)
+        if isinstance(error, OSError):
+            raise _output_error(path, error) from error
+        raise
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill; it replaces `folder` only if the block ends without an exception."""
+    staging = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        os.chmod(staging, 0o777 & ~_umask())
+        yield staging
+        for path in staging.rglob("*"):  # some writers leave files that only their owner may read
+            os.chmod(path, (0o777 if path.is_dir() else 0o666) & ~_umask())
+        old = None
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+            os.replace(folder, old)
+        os.replace(staging, folder)
+        if old is not None:
+            shutil.rmtree(old)
+    except BaseException as error:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise _output_error(folder, error) from error
+        raise
+
+
+def _discard(handle: IO[str]) -> None:
+    try:
+        handle.close()
+    except OSError:  # a full disk fails again when the rest of the buffer is flushed
+        pass
+    finally:
+        Path(handle.name).unlink(missing_ok=True)
+
+
+def _output_error(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path}: cannot be written ({error.strerror or error}); "
+        "choose another place with --out, or free it and run again"
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,215 @@
+"""AutoModelForTokenClassification in and out of a bundle; word shapes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from nertune.bundle import (
+    Bundle,
+    TaggerSettings,
+    encoder_source,
+    position_limit,
+    read_tokenizer,
+    write_settings,
+)
+from nertune.config import ModelSettings, WindowSettings
+from nertune.encoding import SHAPES
+from nertune.errors import BundleError, RecipeError
+from nertune.files import whole_folder
+
+# Which setting of a transformers configuration holds each dropout, by family of encoder.
+_DROPOUT_NAMES = {
+    "dropout": ("hidden_dropout_prob", "dropout", "mlp_dropout"),
+    "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
+    "head_dropout": ("classifier_dropout", "seq_classif_dropout"),
+}
+
+
+def new_model(
+    settings: ModelSettings, tags: tuple[str, ...], window: WindowSettings
+) -> PreTrainedModel:
+    """A pretrained encoder with a fresh tag classifier.
+
+    Raises RecipeError where a setting does not fit the encoder, BundleError where it cannot be had.
+    """
+    source = encoder_source(settings.encoder)
+    config = _pretrained(AutoConfig, source, settings, num_labels=len(tags))
+    config.id2label = dict(enumerate(tags))
+    config.label2id = {tag: i for i, tag in enumerate(tags)}
+    faults = _set_dropouts(config, settings)
+    limit = position_limit(config.to_dict())
+    if limit and window.pieces > limit:
+        faults.append(
+            f"window.pieces: the encoder {settings.encoder} reads at most {limit} pieces at once "
+            f"(got {window.pieces})"
+        )
+    if settings.shapes and not hasattr(config, "type_vocab_size"):
+        faults.append(
+            f"model.shapes: the encoder {settings.encoder} ({config.model_type}) has no "
+            "token_type_ids for them to ride in; set model.shapes=false"
+        )
+    if faults:
+        raise RecipeError("recipe", faults)
+    model = _pretrained(AutoModelForTokenClassification, source, settings, config=config)
+    if settings.shapes:
+        add_shapes(model)
+    return model  # type: ignore[no-any-return]
+
+
+def add_shapes(model: PreTrainedModel) -> None:
+    """Give the segment table one row for each word shape.
+
+    Every new row is a copy of row 0, the segment of a single text, so that the model computes what
+    it did before until the rows are trained. Raises BundleError for a table that cannot be found.
+    """
+    table = _shape_table(model)
+    if table is None:
+        raise BundleError(
+            f"the encoder {model.config.model_type} has no segment table for word shapes; "
+            "set model.shapes=false"
+        )
+    rows = torch.nn.Embedding(len(SHAPES), table.embedding_dim)
+    with torch.no_grad():
+        rows.weight.copy_(table.weight[0].expand_as(rows.weight))
+    model.base_model.embeddings.token_type_embeddings = rows.to(table.weight.dtype)
+    model.config.type_vocab_size = len(SHAPES)
+
+
+def load_model(bundle: Bundle) -> PreTrainedModel:
+    """The network of a bundle, in evaluation mode."""
+    try:
+        with _quiet():
+            model = AutoModelForTokenClassification.from_pretrained(
+                str(bundle.folder), local_files_only=True
+            )
+    except Exception as error:  # every reader of weights raises its own kind
+        raise BundleError(f"{bundle.folder}: the weights cannot be read ({error})") from error
+    model.eval()
+    return model  # type: ignore[no-any-return]
+
+
+def save_model(
+    folder: Path, model: PreTrainedModel, settings: TaggerSettings, tokenizer: Tokenizer
+) -> None:
+    """Write a whole bundle; it appears at `folder` only when everything is there."""
+    with whole_folder(folder) as staging:
+        write_files(staging, model, settings, tokenizer)
+
+
+def write_files(
+    folder: Path, model: PreTrainedModel, settings: TaggerSettings, tokenizer: Tokenizer
+) -> None:
+    """Write the files of a bundle into an existing folder."""
+    model.save_pretrained(str(folder))
+    _save_transformers_tokenizer(folder, tokenizer, settings)
+    write_settings(folder, settings, tokenizer)
+
+
+def head_parameters(model: PreTrainedModel) -> set[str]:
+    """Names of the parameters that are new in fine-tuning: the classifier and the word shapes."""
+    prefix = f"{model.base_model_prefix}."
+    names = {name for name, _ in model.named_parameters() if not name.startswith(prefix)}
+    table = _shape_table(model)
+    if table is not None and table.num_embeddings == len(SHAPES):
+        names |= {name for name, value in model.named_parameters() if value is table.weight}
+    return names
+
+
+def takes_shapes(model: PreTrainedModel) -> bool:
+    """Whether the model's forward pass has the input that word shapes ride in."""
+    return _shape_table(model) is not None
+
+
+def _shape_table(model: PreTrainedModel) -> torch.nn.Embedding | None:
+    embeddings = getattr(model.base_model, "embeddings", None)
+    table = getattr(embeddings, "token_type_embeddings", None)
+    return table if isinstance(table, torch.nn.Embedding) else None
+
+
+def _set_dropouts(config: Any, settings: ModelSettings) -> list[str]:
+    """Put the recipe's dropouts into a configuration; the faults found."""
+    faults = []
+    for setting, names in _DROPOUT_NAMES.items():
+        value = getattr(settings, setting)
+        if value is None:
+            continue
+        known = [name for name in names if hasattr(config, name)]
+        for name in known:
+            setattr(config, name, value)
+        if not known:
+            faults.append(
+                f"model.{setting}: the encoder {settings.encoder} ({config.model_type}) has no "
+                "such dropout; leave the setting out"
+            )
+    return faults
+
+
+def _pretrained(kind: Any, source: str, settings: ModelSettings, **options: Any) -> Any:
+    try:
+        with _quiet():
+            return kind.from_pretrained(source, revision=settings.revision, **options)
+    except Exception as error:  # transformers raises OSError, ValueError, KeyError and others
+        raise BundleError(
+            f"model.encoder: '{settings.encoder}' cannot be loaded: {_first_line(error)} Give the "
+            "folder of an encoder, a Hub id (with a network, or in the local cache), or 'minilm'"
+        ) from error
+
+
+def new_tokenizer(settings: ModelSettings) -> Tokenizer:
+    """The encoder's tokenizer, normalised (see `encoding.normalise_tokenizer`)."""
+    source = encoder_source(settings.encoder)
+    folder = Path(source)
+    if (folder / "tokenizer.json").is_file():
+        return read_tokenizer(folder)
+    from transformers import AutoTokenizer
+
+    from nertune.encoding import normalise_tokenizer
+
+    tokenizer = _pretrained(AutoTokenizer, source, settings)
+    return normalise_tokenizer(tokenizer.backend_tokenizer)
+
+
+def _save_transformers_tokenizer(
+    folder: Path, tokenizer: Tokenizer, settings: TaggerSettings
+) -> None:
+    """`tokenizer_config.json`, so that plain transformers reads the same tokenizer."""
+    from transformers import PreTrainedTokenizerFast
+
+    names = {
+        "pad_token": ("[PAD]", "<pad>"),
+        "unk_token": ("[UNK]", "<unk>"),
+        "cls_token": ("[CLS]", "<s>"),
+        "sep_token": ("[SEP]", "</s>"),
+        "mask_token": ("[MASK]", "<mask>"),
+    }
+    present = {
+        role: next(word for word in words if tokenizer.token_to_id(word) is not None)
+        for role, words in names.items()
+        if any(tokenizer.token_to_id(word) is not None for word in words)
+    }
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=settings.window.pieces, **present
+    )
+    wrapped.save_pretrained(str(folder))
+
+
+def _first_line(error: Exception) -> str:
+    return f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}."
+
+
+class _quiet:  # noqa: N801 - used like a function
+    """Keep transformers from printing its table of freshly made weights: that is what we asked for."""
+
+    def __enter__(self) -> None:
+        self.level = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        transformers_logging.set_verbosity(self.level)

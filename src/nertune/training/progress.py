@@ -1,0 +1,195 @@
+"""What a run shows and writes down while it trains."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from transformers import TrainerCallback
+from transformers.trainer_callback import TrainerControl, TrainerState
+
+from nertune.training.trainer import Collator
+
+_PLAIN_SECONDS = 20.0
+
+
+class MetricsFile(TrainerCallback):
+    """Appends every logged value to `metrics.jsonl`, one JSON object a line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_log(
+        self, args: Any, state: TrainerState, control: Any, logs: Any = None, **_: Any
+    ) -> None:
+        """Write one line: time, step, epoch and the values."""
+        if not state.is_world_process_zero or not logs:
+            return
+        row = {"time": round(time.time(), 3), "step": state.global_step, **logs}
+        row["epoch"] = state.epoch
+        with self.path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(row) + "\n")
+
+
+class Interrupt(TrainerCallback):
+    """Turns Ctrl-C and SIGTERM into a checkpoint and an orderly end.
+
+    The first signal is acted on after the running step; a second one ends the program at once.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._before[number] = signal.signal(number, self._ask)
+            except ValueError:  # not the main thread: signals stay with whoever called
+                break
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        self.console.print("[yellow]Stopping: saving a checkpoint first ...[/]")
+
+    def on_step_end(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
+        """Ask Trainer to save and to stop."""
+        if self.asked:
+            control.should_save = True
+            control.should_evaluate = False
+            control.should_training_stop = True
+
+    def on_epoch_end(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
+        """Trainer comes by here on its way out; there is nothing left to evaluate or save."""
+        if self.asked:
+            control.should_evaluate = False
+            control.should_save = False
+
+
+class ShowProgress(TrainerCallback):
+    """A bar with epoch, loss, dev F1, words a second and time left; plain lines without a terminal."""
+
+    def __init__(self, console: Console, collator: Collator) -> None:
+        self.console = console
+        self.collator = collator
+        self.loss = self.best = float("nan")
+        self.progress: Progress | None = None
+        self._training_seconds = 0.0
+        self._since = self._last_line = 0.0
+        self._first_step = 0
+        self._task = TaskID(0)
+
+    @property
+    def words_per_second(self) -> float:
+        """Annotated words trained on, by time spent training (evaluations left out)."""
+        running = time.perf_counter() - self._since if self._since else 0.0
+        seconds = self._training_seconds + running
+        return self.collator.n_words / seconds if seconds else 0.0
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Start the bar and the clock."""
+        self._since = self._last_line = time.perf_counter()
+        self._first_step = state.global_step
+        if not state.is_world_process_zero or not self.console.is_terminal:
+            return
+        self.progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TextColumn("loss {task.fields[loss]}  dev F1 {task.fields[f1]}  {task.fields[rate]} words/s"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self._task = self.progress.add_task(
+            "train", total=state.max_steps, completed=state.global_step, **self._fields(state)
+        )
+        self.progress.start()
+
+    def on_step_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Move the bar, or print a plain line now and then."""
+        if self.progress:
+            self.progress.update(self._task, completed=state.global_step, **self._fields(state))
+        elif state.is_world_process_zero and self._line_is_due():
+            fields = self._fields(state)
+            left = self._seconds_left(state)
+            self.console.print(
+                f"epoch {fields['epoch']}  step {state.global_step}/{state.max_steps}  "
+                f"loss {fields['loss']}  {fields['rate']} words/s  {left:.0f} s left",
+                highlight=False,
+            )
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Remember the latest training loss."""
+        self.loss = (logs or {}).get("loss", self.loss)
+
+    def on_evaluate(
+        self, args: Any, state: TrainerState, control: Any, metrics: Any = None, **_: Any
+    ) -> None:
+        """Print one line for each evaluation; it took no training time."""
+        f1, seconds = metrics["eval_f1"], metrics["eval_seconds"]
+        self._since += seconds
+        mark = ""
+        if not f1 <= self.best:
+            self.best, mark = f1, "  best so far"
+        if state.is_world_process_zero:
+            self.console.print(
+                f"epoch {state.epoch or 0:.2f}  step {state.global_step}/{state.max_steps}  "
+                f"loss {self.loss:.4f}  dev loss {metrics['eval_loss']:.4f}  "
+                f"dev F1 {100 * f1:.2f}  {self.words_per_second:,.0f} words/s{mark}",
+                highlight=False,
+            )
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take the bar away and stop the clock."""
+        self.close()
+
+    def close(self) -> None:
+        """Safe to call twice, also after an error."""
+        if self.progress:
+            self.progress.stop()
+            self.progress = None
+        if self._since:
+            self._training_seconds += time.perf_counter() - self._since
+            self._since = 0.0
+
+    def _line_is_due(self) -> bool:
+        now = time.perf_counter()
+        if now - self._last_line < _PLAIN_SECONDS:
+            return False
+        self._last_line = now
+        return True
+
+    def _seconds_left(self, state: TrainerState) -> float:
+        done = state.global_step - self._first_step
+        spent = time.perf_counter() - self._since
+        return spent / max(1, done) * (state.max_steps - state.global_step)
+
+    def _fields(self, state: TrainerState) -> dict[str, str]:
+        return {
+            "epoch": f"{state.epoch or 0:.1f}/{state.num_train_epochs}",
+            "loss": f"{self.loss:.3f}",
+            "f1": f"{100 * self.best:.2f}",
+            "rate": f"{self.words_per_second:,.0f}",
+        }

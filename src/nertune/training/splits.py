@@ -1,0 +1,210 @@
+"""The splits of a run: files to documents, gold tags and encoded windows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nertune import schemes
+from nertune.config import ReadSettings
+from nertune.data import ReadReport, read
+from nertune.documents import Document
+from nertune.encoding import Encoded, Encoder, Ints, join
+from nertune.errors import DataError
+from nertune.splitting import split
+
+_CHUNK_WORDS = 50_000
+
+CUT = "entities that begin or end inside a word (widened to whole words)"
+DIVIDED = "entities that cross a sentence end (divided there)"
+RETAGGED = "tags that break their scheme (read as conlleval reads them)"
+
+
+@dataclass
+class SplitFacts:
+    """What reading a split showed: its scheme, labels and sizes, and what had to be changed."""
+
+    name: str
+    evidence: schemes.SchemeEvidence = field(default_factory=schemes.SchemeEvidence)
+    labels: Counter[str] = field(default_factory=Counter)
+    documents: int = 0
+    sentences: int = 0
+    words: int = 0
+    changed: Counter[str] = field(default_factory=Counter)
+    report: ReadReport = field(default_factory=ReadReport)
+
+    @property
+    def scheme(self) -> schemes.Scheme:
+        """The scheme the split's tags are written in; IOB2 where it has entities only."""
+        return self.evidence.best()
+
+    def lines(self) -> list[str]:
+        """What was skipped, repaired or changed, in sentences."""
+        lines = [f"{self.name}: {line}" for line in self.report.lines()[1:]]
+        return lines + [f"{self.name}: {count} {what}" for what, count in self.changed.items()]
+
+
+def read_split(
+    name: str, paths: Sequence[str], settings: ReadSettings, facts: SplitFacts | None = None
+) -> Iterator[Document]:
+    """The documents of all files of a split, divided into words, counted in `facts`.
+
+    Raises DataError for a file that cannot be read, and for entities that cut a word unless
+    `settings.on_error` allows to widen (repair) or to leave out (skip) them.
+    """
+    facts = facts or SplitFacts(name)
+    for path in paths:
+        for place, raw in enumerate(read(path, settings, facts.report), start=1):
+            document = split(raw)
+            if document.cut_entities:
+                kept = _handle_cut(document, (path, place), settings, facts)
+                if not kept:
+                    continue
+            _count(document, facts)
+            yield document
+
+
+def _handle_cut(
+    document: Document, where: tuple[str, int], settings: ReadSettings, facts: SplitFacts
+) -> bool:
+    """Whether a document with entities that cut a word is kept."""
+    path, place = where
+    cut = document.cut_entities
+    if settings.on_error == "stop":
+        name = f"document {place}" + (f" (id {document.id})" if document.id else "")
+        raise DataError(
+            f"{name}: the entity {cut[0].text!r} at character {cut[0].start} begins or ends inside "
+            "a word; expected whole words. Widen such entities with on_error=repair, or leave their "
+            "documents out with on_error=skip",
+            path,
+        )
+    if settings.on_error == "skip":
+        facts.report.skipped["a document with an entity that cuts a word"] += 1
+        return False
+    facts.changed[CUT] += len(cut)
+    return True
+
+
+def _count(document: Document, facts: SplitFacts) -> None:
+    facts.documents += 1
+    facts.sentences += len(document.sentences)
+    facts.words += document.n_words
+    facts.labels.update(entity.label for entity in document.entities)
+    for tags in document.sentence_tags():
+        facts.evidence.add(tags)
+
+
+def gold_tags(document: Document, scheme: schemes.Scheme, facts: SplitFacts) -> list[str]:
+    """The tags that predictions in `scheme` are compared with.
+
+    Tags read from the file stay as they are where the file is written in that scheme; otherwise
+    they are written anew from the entities.
+    """
+    if document.tags is not None and facts.scheme.name == scheme.name:
+        return list(document.tags)
+    return document.tags_in(scheme)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A split as the trainer sees it: windows, and a tag id for each word.
+
+    tags: the model's tags. tag_ids: (n_words,), places in `tags`.
+    """
+
+    encoded: Encoded
+    tag_ids: Ints
+    tags: tuple[str, ...]
+    facts: SplitFacts
+
+
+def load_training_data(
+    paths: Sequence[str], settings: ReadSettings, encoder: Encoder, scheme: schemes.Scheme
+) -> TrainingData:
+    """Read, tag and encode the training split without keeping its documents."""
+    facts = SplitFacts("train")
+    parts: list[Encoded] = []
+    places: dict[str, int] = {}
+    ids: list[Ints] = []
+    for chunk in _chunks(read_split("train", paths, settings, facts)):
+        parts.append(encoder.encode(chunk))
+        names = [tag for document in chunk for tag in _training_tags(document, scheme, facts)]
+        for name in dict.fromkeys(names):
+            places.setdefault(name, len(places))
+        ids.append(np.fromiter(map(places.__getitem__, names), np.int64, len(names)))
+    if not facts.labels:
+        raise DataError(
+            f"{', '.join(paths)}: holds no entity; expected annotated text. Is "
+            "data.tag_column the column of the tags?"
+        )
+    tags = tuple(schemes.tag_set(sorted(facts.labels), scheme))
+    final = {tag: i for i, tag in enumerate(tags)}
+    order = np.array([final[name] for name in places], dtype=np.int64)
+    facts.changed += _violations(facts)
+    return TrainingData(join(parts), order[np.concatenate(ids)], tags, facts)
+
+
+def _training_tags(document: Document, scheme: schemes.Scheme, facts: SplitFacts) -> list[str]:
+    tags = document.tags_in(scheme)
+    if document.tags is None:
+        n_entities = sum(len(schemes.decode(tags[a:b])) for a, b in document.sentences)
+        if n_entities > len(document.entities):
+            facts.changed[DIVIDED] += n_entities - len(document.entities)
+    return tags
+
+
+def _violations(facts: SplitFacts) -> Counter[str]:
+    count = facts.evidence.violations(facts.scheme)
+    return Counter({RETAGGED: count} if count else {})
+
+
+@dataclass(frozen=True)
+class GoldSplit:
+    """A split to be scored: its documents, the gold tag of every word, and how it was read."""
+
+    name: str
+    documents: list[Document]
+    tags: list[str]
+    facts: SplitFacts
+
+
+def load_gold(
+    name: str, paths: Sequence[str], settings: ReadSettings, scheme: schemes.Scheme
+) -> GoldSplit:
+    """Read a split that will be predicted and scored."""
+    facts = SplitFacts(name)
+    documents = list(read_split(name, paths, settings, facts))
+    tags = [tag for document in documents for tag in gold_tags(document, scheme, facts)]
+    return GoldSplit(name, documents, tags, facts)
+
+
+def label_warnings(train: SplitFacts, others: Iterable[SplitFacts]) -> list[str]:
+    """Labels that one split has and another lacks, with how often they occur."""
+    lines = []
+    for other in others:
+        unseen = {label: n for label, n in other.labels.items() if label not in train.labels}
+        if unseen:
+            lines.append(
+                f"{other.name} has labels that train lacks, which no model can find: "
+                + ", ".join(f"{label} ({n} entities)" for label, n in sorted(unseen.items()))
+            )
+        absent = sorted(set(train.labels) - set(other.labels))
+        if absent and other.labels:
+            lines.append(f"{other.name} lacks labels that train has: {', '.join(absent)}")
+    return lines
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    chunk: list[Document] = []
+    n_words = 0
+    for document in documents:
+        chunk.append(document)
+        n_words += document.n_words
+        if n_words >= _CHUNK_WORDS:
+            yield chunk
+            chunk, n_words = [], 0
+    if chunk:
+        yield chunk

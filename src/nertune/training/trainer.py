@@ -1,0 +1,265 @@
+"""What nertune puts into transformers.Trainer: batches, collator, loss, parameter groups, evaluation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+from transformers import Trainer
+
+from nertune import schemes, scoring
+from nertune.batching import plan
+from nertune.config import TrainingSettings
+from nertune.decoding import cross_entropy
+from nertune.encoding import NO_PIECE, Encoded, Encoder, Ints
+from nertune.engine import Tagger
+from nertune.model import head_parameters
+from nertune.training.splits import GoldSplit, TrainingData
+
+IGNORED = -100
+"""The label of a piece that does not count in the loss."""
+
+
+class Batches(Sampler[list[int]]):
+    """Token-budget batches of one epoch for one of several processes.
+
+    Has no `batch_size`: accelerate would drop or repeat batches by it. Every process gets the same
+    number of batches; where they do not divide evenly, large batches are halved.
+    """
+
+    def __init__(
+        self, lengths: Ints, settings: TrainingSettings, process: int = 0, n_processes: int = 1
+    ) -> None:
+        self.lengths = lengths
+        self.settings = settings
+        self.process = process
+        self.n_processes = n_processes
+        self.epoch = 0
+        self._length = len(self._shares()[0])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the batches; called by Trainer."""
+        self.epoch = epoch
+
+    def without_shapes(self, windows: Sequence[int]) -> np.ndarray:
+        """(n_windows,): which of these windows are trained without word shapes in this epoch.
+
+        Drawn anew from seed and epoch, so that a resumed run draws what the unbroken one drew.
+        """
+        generator = np.random.default_rng((self.settings.seed, self.epoch, 1))
+        return generator.random(len(self.lengths))[windows] < self.settings.shape_dropout
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self._shares()[self.process]:
+            yield batch.tolist()
+
+    def _shares(self) -> list[list[Ints]]:
+        seed = self.settings.seed * 1_000_003 + self.epoch
+        batches = plan(self.lengths, self.settings.batch_pieces, seed)
+        sizes = sorted(range(len(batches)), key=lambda i: -len(batches[i]))
+        while len(batches) % self.n_processes and sizes and len(batches[sizes[0]]) > 1:
+            largest = sizes.pop(0)
+            middle = len(batches[largest]) // 2
+            batches.append(batches[largest][middle:])
+            batches[largest] = batches[largest][:middle]
+        return [batches[i :: self.n_processes] for i in range(self.n_processes)]
+
+
+class _Places(Dataset[int]):
+    """Windows by number: the collator takes them from the flat arrays, all at once."""
+
+    def __init__(self, n_windows: int) -> None:
+        self.n_windows = n_windows
+
+    def __len__(self) -> int:
+        return self.n_windows
+
+    def __getitem__(self, window: int) -> int:
+        return window
+
+
+def piece_labels(encoded: Encoded, tag_ids: Ints, tags: Sequence[str], all_pieces: bool) -> Ints:
+    """(n_pieces,): the tag id that each piece is trained on, IGNORED where it does not count.
+
+    The first piece of a word carries the word's tag, in the one window that predicts the word. With
+    `all_pieces` the others carry the tag of a word inside the entity (B- becomes I-).
+    """
+    labels = np.full(len(encoded.ids), IGNORED, np.int64)
+    known = encoded.word_piece != NO_PIECE
+    labels[encoded.word_piece[known]] = tag_ids[known]
+    if all_pieces:
+        inner = np.array(_continued(tags), dtype=np.int64)
+        for k in range(1, int(encoded.word_sizes.max(initial=0))):
+            more = known & (encoded.word_sizes > k)
+            labels[encoded.word_piece[more] + k] = inner[tag_ids[more]]
+    return labels
+
+
+def _continued(tags: Sequence[str]) -> list[int]:
+    """For each tag the one that its word's further pieces carry: I-, or itself where there is none."""
+    places = {tag: i for i, tag in enumerate(tags)}
+    continued = []
+    for tag in tags:
+        _, label = schemes.split_tag(tag)
+        inside = [f"{letter}-{label}" for letter in "IM" if f"{letter}-{label}" in places]
+        continued.append(places[inside[0]] if label and inside else places[tag])
+    return continued
+
+
+@dataclass
+class Collator:
+    """Window numbers to padded tensors; counts the words it has handed out."""
+
+    encoder: Encoder
+    data: TrainingData
+    labels: Ints
+    batches: Batches
+    n_words: int = 0
+
+    def __call__(self, windows: list[int]) -> dict[str, torch.Tensor]:
+        encoded = self.data.encoded
+        batch = self.encoder.pad(encoded, windows)
+        starts = encoded.window_starts[windows]
+        columns = np.arange(batch.ids.shape[1])
+        inside = batch.mask.astype(bool)
+        labels = np.where(inside, self.labels[np.where(inside, starts[:, None] + columns, 0)], IGNORED)
+        inputs = {"input_ids": batch.ids, "attention_mask": batch.mask, "labels": labels}
+        if self.encoder.shapes:
+            kept = ~self.batches.without_shapes(windows)
+            inputs["token_type_ids"] = batch.types * kept[:, None]
+        self.n_words += int(self.window_words[windows].sum())
+        return {name: torch.from_numpy(values) for name, values in inputs.items()}
+
+    def __post_init__(self) -> None:
+        encoded = self.data.encoded
+        known = encoded.word_piece[encoded.word_piece != NO_PIECE]
+        window = np.searchsorted(encoded.window_starts, known, "right") - 1
+        self.window_words = np.bincount(window, minlength=encoded.n_windows)
+
+
+class Loader(DataLoader[int]):
+    """A DataLoader that hands Trainer's epoch on to the batches."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Trainer before each epoch."""
+        batches: Any = self.batch_sampler
+        batches.set_epoch(epoch)
+
+
+def word_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+    """Cross-entropy summed over labelled pieces, divided by their number in the whole step.
+
+    The divisor spans all accumulated batches and processes, so that the gradient is that of one big
+    batch.
+    """
+    total = torch.nn.functional.cross_entropy(
+        outputs.logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    n_items = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+    return total / n_items
+
+
+class GoldScorer:
+    """Scores a live tagger on one split: encoded once, predicted again at every evaluation."""
+
+    def __init__(self, gold: GoldSplit, encoder: Encoder, tags: Sequence[str]) -> None:
+        self.gold = gold
+        self.encoded = encoder.encode(gold.documents)
+        self.names = [*tags, *dict.fromkeys(tag for tag in gold.tags if tag not in tags)]
+        places = {tag: i for i, tag in enumerate(self.names)}
+        self.gold_ids = np.fromiter(map(places.__getitem__, gold.tags), np.int64, len(gold.tags))
+        self.starts = np.zeros(self.encoded.n_words, dtype=bool)
+        self.starts[self.encoded.sentence_starts[:-1]] = True
+
+    def __call__(self, tagger: Tagger) -> tuple[scoring.Scores, float]:
+        """Scores, and the loss a word: over the words whose gold tag the model has."""
+        emissions = tagger.emissions(self.encoded)
+        predicted = tagger.decoder.best_tags(emissions, self.encoded.sentence_starts)
+        scores = scoring.score_ids(self.gold_ids, predicted, self.names, self.starts)
+        known = self.gold_ids < emissions.shape[1]
+        loss = cross_entropy(emissions[known], self.gold_ids[known])
+        return scores, loss / max(1, int(known.sum()))
+
+
+class NerTrainer(Trainer):
+    """Trainer with token-budget batches, two learning rates, and evaluation through the engine."""
+
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        collator: Collator,
+        evaluation: Callable[[], dict[str, float]] | None,
+        **options: Any,
+    ) -> None:
+        self.settings = settings
+        self.evaluation = evaluation
+        super().__init__(
+            data_collator=collator,
+            train_dataset=_Places(collator.data.encoded.n_windows),
+            # Never read: Trainer only wants to know that there is something to evaluate on.
+            eval_dataset=_Places(0) if evaluation else None,
+            compute_loss_func=word_loss,
+            **options,
+        )
+
+    def get_train_dataloader(self) -> Loader:
+        """All windows once an epoch, already divided among the processes."""
+        collator: Any = self.data_collator
+        return Loader(
+            self.train_dataset,
+            batch_sampler=collator.batches,
+            collate_fn=collator,
+            pin_memory=self.args.dataloader_pin_memory and torch.cuda.is_available(),
+        )
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """AdamW with four groups: encoder and head, each with and without weight decay."""
+        if self.optimizer is None:
+            network = self.model if model is None else model
+            decayed = set(self.get_decay_parameter_names(network))
+            heads = head_parameters(self.model)
+            head_rate = self.settings.head_learning_rate or self.settings.learning_rate
+            groups = [
+                {
+                    "params": [
+                        value
+                        for name, value in network.named_parameters()
+                        if value.requires_grad
+                        and (_bare(name) in heads) is head
+                        and (name in decayed) is decay
+                    ],
+                    "lr": head_rate if head else self.settings.learning_rate,
+                    "weight_decay": self.settings.weight_decay if decay else 0.0,
+                }
+                for head in (False, True)
+                for decay in (False, True)
+            ]
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, network)
+            self.optimizer = kind([group for group in groups if group["params"]], **options)
+        return self.optimizer
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Score dev through the engine; Trainer's own evaluation loop is not used."""
+        if self.evaluation is None:
+            return {}
+        start = time.perf_counter()
+        metrics = {f"eval_{name}": value for name, value in self.evaluation().items()}
+        metrics["eval_seconds"] = time.perf_counter() - start
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+
+def _bare(name: str) -> str:
+    """A parameter's name without the wrapper that distributed training puts around the model."""
+    return name.removeprefix("module.")
