@@ -72,7 +72,7 @@ def load_bundle(path: str | Path) -> Bundle:
     if (folder / TAGGER_FILE).is_file():
         settings = _read_settings(folder / TAGGER_FILE, tags)
     else:
-        settings = _guessed_settings(tags, config, tokenizer)
+        settings = _guessed_settings(tags, config)
     return Bundle(folder, settings, tokenizer, config)
 
 
@@ -111,10 +111,9 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
 
 def write_settings(folder: Path, settings: TaggerSettings, tokenizer: Tokenizer) -> None:
-    """Write `tagger.json`, the normalised `tokenizer.json` and `labels.txt` into a model folder."""
+    """Write `tagger.json` and the normalised `tokenizer.json` into a model folder."""
     text = settings.model_dump_json(indent=2) + "\n"
     (folder / TAGGER_FILE).write_text(text, encoding="utf-8")
-    (folder / "labels.txt").write_text("\n".join(settings.tags) + "\n", encoding="utf-8")
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
@@ -128,7 +127,9 @@ def encoder_source(name: str) -> str:
         return str(_minilm_folder())
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_local and not Path(name).expanduser().is_dir():
-        raise BundleError(f"{name}: there is no such folder; expected an encoder's folder or Hub id")
+        raise BundleError(
+            f"{name}: there is no such folder; expected an encoder's folder or a Hub id"
+        )
     return str(Path(name).expanduser()) if looks_local else name
 
 
@@ -211,10 +212,8 @@ def _read_settings(path: Path, tags: Sequence[str]) -> TaggerSettings:
     return settings
 
 
-def _guessed_settings(
-    tags: tuple[str, ...], config: dict[str, Any], tokenizer: Tokenizer
-) -> TaggerSettings:
-    """Settings for a checkpoint of another tool: each sentence alone, as such models are trained."""
+def _guessed_settings(tags: tuple[str, ...], config: dict[str, Any]) -> TaggerSettings:
+    """Settings for a checkpoint of another tool: each sentence alone, as those are trained."""
     limit = position_limit(config) or 512
     return TaggerSettings(
         tags=tags,

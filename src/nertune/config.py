@@ -26,6 +26,10 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
+_PACKAGED = "nertune:"
+_PACKAGE_FOLDER = Path(__file__).parent
+
+
 class Settings(BaseModel):
     """A group of settings: unknown keys are faults, values cannot be changed afterwards."""
 
@@ -40,13 +44,16 @@ class ReadSettings(Settings):
         None, description="what stands between columns; none given: any white space"
     )
     word_column: int = Field(0, description="column of the word, from 0; -1 is the last")
-    tag_column: int | None = Field(-1, description="column of the tag; null: the file has no tags")
+    tag_column: int | None = Field(-1, description="column of the tag; null: there are no tags")
     word_prefix: str = Field("", description="taken off every word, as 'en:' in WikiANN")
-    on_error: OnError = Field("stop", description="a faulty line: stop, skip its sentence, or repair")
+    on_error: OnError = Field("stop", description="faulty line: stop, skip its sentence, or repair")
 
 
 class DataSettings(ReadSettings):
-    """The files of a run and how they are read. `$NAME` in a path is an environment variable."""
+    """The files of a run and how they are read.
+
+    `$NAME` in a path is an environment variable; `nertune:` stands for the installed package.
+    """
 
     train: list[str] = Field(min_length=1, description="one file or several")
     dev: list[str] = Field(default=[], description="chooses the best checkpoint")
@@ -82,7 +89,7 @@ class ModelSettings(Settings):
     shapes: bool = Field(False, description="word shapes (capitals, digits) beside the pieces")
     dropout: Rate | None = Field(None, description="hidden dropout; none given: the encoder's own")
     attention_dropout: Rate | None = Field(None, description="attention dropout; as above")
-    head_dropout: Rate | None = Field(None, description="dropout before the tag classifier; as above")
+    head_dropout: Rate | None = Field(None, description="before the tag classifier; as above")
 
     @field_validator("scheme")
     @classmethod
@@ -153,15 +160,18 @@ class Recipe(Settings):
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a YAML recipe; each override is `key.key=value`, the value read as YAML.
+    """Read a YAML recipe, or one of ours by name; each override is `key.key=value`.
 
     Raises RecipeError that lists all faults of file and overrides together.
     """
     where = str(path)
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        raw = yaml.safe_load(_recipe_file(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RecipeError(where, ["there is no such recipe file"]) from None
+        names = ", ".join(shipped_recipes())
+        raise RecipeError(
+            where, [f"there is no such file; expected a YAML recipe, or one of ours: {names}"]
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(where, [f"cannot be read: {error}"]) from None
     except yaml.YAMLError as error:
@@ -170,6 +180,17 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(where, ["holds no settings; expected keys such as data: and model:"])
     faults = [fault for item in overrides for fault in _override(raw, item)]
     return make_recipe(raw, where, faults)
+
+
+def shipped_recipes() -> list[str]:
+    """The names of the recipes that come with nertune."""
+    return sorted(path.stem for path in (_PACKAGE_FOLDER / "recipes").glob("*.yaml"))
+
+
+def _recipe_file(path: str | Path) -> Path:
+    """A recipe's file: `path` itself, or our recipe of that name where there is no such file."""
+    ours = _PACKAGE_FOLDER / "recipes" / f"{path}.yaml"
+    return ours if not Path(path).exists() and ours.is_file() else Path(path)
 
 
 def make_recipe(raw: Mapping[str, Any], where: str, faults: Sequence[str] = ()) -> Recipe:
@@ -254,6 +275,8 @@ def _lower_first(message: str) -> str:
 
 
 def _expanded(path: str) -> str:
+    if path.startswith(_PACKAGED):
+        return str(_PACKAGE_FOLDER / path.removeprefix(_PACKAGED))
     expanded = os.path.expandvars(os.path.expanduser(path))
     missing = re.search(r"\$\{?(\w+)\}?", expanded)
     if missing:

@@ -42,6 +42,11 @@ class Decoder:
         tables: schemes.Transitions = object.__getattribute__(self, "_tables")
         return tables
 
+    @property
+    def outside(self) -> int:
+        """The place of O, or of the first tag in a list without O."""
+        return self.tags.index(schemes.OUTSIDE) if schemes.OUTSIDE in self.tags else 0
+
     def best_tags(self, emissions: Floats, sentence_starts: Ints) -> Ints:
         """The most probable allowed tags of every sentence: (n_words,) places in `tags`.
 
@@ -61,9 +66,8 @@ class Decoder:
 
         tag_ids: (n_words,), as `best_tags` gives them.
         """
-        outside = self.tags.index(schemes.OUTSIDE) if schemes.OUTSIDE in self.tags else -1
         ends = sentence_starts[1:]
-        filled = np.unique(np.searchsorted(ends, np.flatnonzero(tag_ids != outside), "right"))
+        filled = np.unique(np.searchsorted(ends, np.flatnonzero(tag_ids != self.outside), "right"))
         scores: list[list[float]] = [[] for _ in ends]
         for sentence in filled.tolist():
             start, end = sentence_starts[sentence], sentence_starts[sentence + 1]
@@ -83,7 +87,7 @@ class Decoder:
         fine = np.where(first, tables.start[tag_ids], tables.allowed[np.roll(tag_ids, 1), tag_ids])
         fine &= ~last | tables.end[tag_ids]
         broken = np.flatnonzero(~fine)
-        return np.unique(np.searchsorted(sentence_starts, broken, "right") - 1).tolist()
+        return [int(i) for i in np.unique(np.searchsorted(sentence_starts, broken, "right") - 1)]
 
     def _posteriors(self, emissions: Doubles, tag_ids: Ints) -> list[float]:
         tables = self.tables
@@ -166,7 +170,7 @@ def _into(
 def _out_of(
     backward: Doubles, emissions: Doubles, tables: schemes.Transitions, end: int, tag: int
 ) -> float:
-    """Log weight of all endings in which the entity that holds `tag` at word `end - 1` ends there."""
+    """Log weight of all endings in which the entity with `tag` at word `end - 1` ends there."""
     if end == len(emissions):
         return float(backward[-1, tag])
     closes = tables.allowed[tag] & ~tables.continues[tag]

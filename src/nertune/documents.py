@@ -57,7 +57,7 @@ class Document:
         Entities come from `tags` (read sentence by sentence as conlleval does) or from `entities`,
         half-open word ranges `(word_start, word_end, label)`; not from both.
         Raises DocumentError where lengths differ, a word is empty or holds white space at its
-        edges, or sentences do not cover the words.
+        edges, sentences do not cover the words, or entities overlap or leave the document.
         """
         ranges = _checked_sentences(sentences, len(words))
         _check_words(words)
@@ -65,8 +65,7 @@ class Document:
         if tags is not None:
             if entities is not None:
                 raise DocumentError("give tags or entities, not both: one follows from the other")
-            if len(tags) != len(words):
-                raise DocumentError(f"{len(tags)} tags for {len(words)} words; expected one a word")
+            _check_one_a_word(tags, len(words))
             entities = _decode(tags, ranges)
         found = tuple(
             _entity(text, word_spans, span, len(words)) for span in (entities or ())
@@ -81,8 +80,8 @@ class Document:
         """A document of raw text, not yet divided into words.
 
         entities: half-open character ranges `(start, end, label)`, in any order.
-        Raises DocumentError for a range outside the text, an empty one, one that begins or ends with
-        white space, two that overlap, or text that is no valid Unicode (a lone surrogate).
+        Raises DocumentError for a range outside the text, an empty one, one that begins or ends
+        with white space, two that overlap, or text that is no valid Unicode (a lone surrogate).
         """
         _check_unicode(text)
         found: list[Entity] = []
@@ -244,7 +243,9 @@ def _checked_sentences(
         return ((0, n_words),) if n_words else ()
     ranges = tuple(sentences)
     edges = [0, *(end for _, end in ranges)]
-    fits = all(start == edge and end > start for (start, end), edge in zip(ranges, edges, strict=False))
+    fits = all(
+        start == edge and end > start for (start, end), edge in zip(ranges, edges, strict=False)
+    )
     if not fits or edges[-1] != n_words:
         raise DocumentError(
             f"the sentences {ranges[:4]} do not cover the {n_words} words once and in order"

@@ -117,7 +117,7 @@ class Tagger:
                 first = last
 
     def emissions(self, encoded: Encoded) -> Floats:
-        """(n_words, n_tags): the logits of every word's first piece, in the window that predicts it."""
+        """(n_words, n_tags): the logits of every word's first piece, in its predicting window."""
         logits = np.empty((len(encoded.ids), self.runtime.n_tags), np.float32)
         for windows in plan(encoded.window_lengths, self.batch_pieces):
             batch = self.encoder.pad(encoded, windows)
@@ -127,8 +127,7 @@ class Tagger:
             inside = batch.mask.astype(bool)
             logits[places[inside]] = rows[inside]
         self._count(encoded)
-        outside = self.settings.tags.index(schemes.OUTSIDE) if schemes.OUTSIDE in self.settings.tags else 0
-        return stitch(logits, encoded, outside)
+        return stitch(logits, encoded, self.decoder.outside)
 
     def _count(self, encoded: Encoded) -> None:
         lost = int((encoded.word_piece < 0).sum())

@@ -9,10 +9,10 @@
     ├── EncodingError      text and tokenizer do not fit together
     ├── OutputError        an output cannot be written
     ├── DependencyError    a package of an extra is not installed
-    └── TrainingStopped    training was interrupted; the message names the checkpoint kept
+    └── StoppedError       training was stopped; the message names the checkpoint kept
 
-A message says where, what is wrong, what was expected, and how to cure it. The command line prints it
-and exits with status 2; a traceback is a bug.
+A message says where, what is wrong, what was expected, and how to cure it. The command line prints
+it and exits with status 2; a traceback is a bug.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class DataError(NertuneError):
     fault is the file's as a whole.
     """
 
-    def __init__(self, message: str, path: str | Path | None = None, line: int | None = None) -> None:
+    def __init__(
+        self, message: str, path: str | Path | None = None, line: int | None = None
+    ) -> None:
         self.path = None if path is None else str(path)
         self.line = line
         self.reason = message
@@ -82,5 +84,5 @@ class DependencyError(NertuneError):
         )
 
 
-class TrainingStopped(NertuneError):
+class StoppedError(NertuneError):
     """Training was interrupted on request; the last checkpoint is kept."""

@@ -36,7 +36,12 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
         if path.is_dir():
             raise IsADirectoryError(21, "it is a folder, a file was expected")
         handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed and renamed below
-            "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
+            "w",
+            encoding="utf-8",
+            newline="\n",
+            dir=path.parent,
+            prefix=f".{path.name}.",
+            delete=False,
         )
         os.chmod(handle.name, 0o666 & ~_umask())
         yield handle

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging as transformers_logging
 
 from nertune.bundle import (
@@ -19,7 +27,7 @@ from nertune.bundle import (
     write_settings,
 )
 from nertune.config import ModelSettings, WindowSettings
-from nertune.encoding import SHAPES
+from nertune.encoding import SHAPES, normalise_tokenizer
 from nertune.errors import BundleError, RecipeError
 from nertune.files import whole_folder
 
@@ -77,7 +85,8 @@ def add_shapes(model: PreTrainedModel) -> None:
     rows = torch.nn.Embedding(len(SHAPES), table.embedding_dim)
     with torch.no_grad():
         rows.weight.copy_(table.weight[0].expand_as(rows.weight))
-    model.base_model.embeddings.token_type_embeddings = rows.to(table.weight.dtype)
+    embeddings: Any = model.base_model.embeddings
+    embeddings.token_type_embeddings = rows.to(table.weight.dtype)
     model.config.type_vocab_size = len(SHAPES)
 
 
@@ -167,10 +176,6 @@ def new_tokenizer(settings: ModelSettings) -> Tokenizer:
     folder = Path(source)
     if (folder / "tokenizer.json").is_file():
         return read_tokenizer(folder)
-    from transformers import AutoTokenizer
-
-    from nertune.encoding import normalise_tokenizer
-
     tokenizer = _pretrained(AutoTokenizer, source, settings)
     return normalise_tokenizer(tokenizer.backend_tokenizer)
 
@@ -179,8 +184,6 @@ def _save_transformers_tokenizer(
     folder: Path, tokenizer: Tokenizer, settings: TaggerSettings
 ) -> None:
     """`tokenizer_config.json`, so that plain transformers reads the same tokenizer."""
-    from transformers import PreTrainedTokenizerFast
-
     names = {
         "pad_token": ("[PAD]", "<pad>"),
         "unk_token": ("[UNK]", "<unk>"),
@@ -193,7 +196,8 @@ def _save_transformers_tokenizer(
         for role, words in names.items()
         if any(tokenizer.token_to_id(word) is not None for word in words)
     }
-    wrapped = PreTrainedTokenizerFast(
+    kind: Any = PreTrainedTokenizerFast
+    wrapped = kind(
         tokenizer_object=tokenizer, model_max_length=settings.window.pieces, **present
     )
     wrapped.save_pretrained(str(folder))
@@ -203,13 +207,14 @@ def _first_line(error: Exception) -> str:
     return f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}."
 
 
-class _quiet:  # noqa: N801 - used like a function
-    """Keep transformers from printing its table of freshly made weights: that is what we asked for."""
-
-    def __enter__(self) -> None:
-        self.level = transformers_logging.get_verbosity()
-        transformers_logging.set_verbosity_error()
-        transformers_logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        transformers_logging.set_verbosity(self.level)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from printing its table of new weights: new ones are what we asked for."""
+    logs: Any = transformers_logging
+    level = logs.get_verbosity()
+    logs.set_verbosity_error()
+    logs.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logs.set_verbosity(level)

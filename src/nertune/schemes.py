@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -27,48 +28,39 @@ _EDGE = ("", "")
 class Scheme:
     """One tag scheme.
 
-    The first four letters say how an entity is written. `first_after_same` and `last_before_same`
-    are used instead where the neighbouring word ends (begins) an entity of the same label: the only
-    place where IOB1 writes B- and IOE1 writes E-. `start` and `end` are the letters that may stand
-    next to O, another label or the sentence's edge; `same` lists the pairs that may follow each
-    other within one label.
+    `spelling` holds four letters: of an entity of a single word, and of the first, the inner and
+    the last word of a longer one. `first_after_same` and `last_before_same` are used instead where the
+    neighbouring word ends (begins) an entity of the same label: the only place where IOB1 writes B-
+    and IOE1 writes E-. `start` and `end` are the letters that may stand next to O, another label or
+    the sentence's edge; `same` lists the pairs that may follow each other within one label.
     """
 
     name: str
-    single: str
-    first: str
-    inside: str
-    last: str
+    spelling: str
     start: str
     end: str
-    same: frozenset[str]
+    same: str
     first_after_same: str = ""
     last_before_same: str = ""
 
     @property
     def letters(self) -> str:
         """The prefixes of the scheme, each once."""
-        pairs = "".join(sorted(self.same))
-        return "".join(dict.fromkeys(self.single + self.first + self.inside + self.last + pairs))
-
-
-def _scheme(name: str, letters: str, start: str, end: str, same: str, **edges: str) -> Scheme:
-    single, first, inside, last = letters
-    return Scheme(name, single, first, inside, last, start, end, frozenset(same.split()), **edges)
+        return "".join(dict.fromkeys(self.spelling + self.same.replace(" ", "")))
 
 
 # The order is the order of preference where a text fits several schemes equally well.
 SCHEMES: dict[str, Scheme] = {
     scheme.name: scheme
     for scheme in (
-        _scheme("IOB2", "BBII", "B", "BI", "BB BI IB II"),
-        _scheme("IO", "IIII", "I", "I", "II"),
-        _scheme("IOB1", "IIII", "I", "BI", "II IB BI BB", first_after_same="B"),
-        _scheme("IOE2", "EIIE", "IE", "E", "II IE EI EE"),
-        _scheme("IOE1", "IIII", "IE", "I", "II IE EI EE", last_before_same="E"),
-        _scheme("IOBES", "SBIE", "BS", "ES", "BI BE II IE EB ES SB SS"),
-        _scheme("BILOU", "UBIL", "BU", "LU", "BI BL II IL LB LU UB UU"),
-        _scheme("BMES", "SBME", "BS", "ES", "BM BE MM ME EB ES SB SS"),
+        Scheme("IOB2", "BBII", "B", "BI", "BB BI IB II"),
+        Scheme("IO", "IIII", "I", "I", "II"),
+        Scheme("IOB1", "IIII", "I", "BI", "II IB BI BB", first_after_same="B"),
+        Scheme("IOE2", "EIIE", "IE", "E", "II IE EI EE"),
+        Scheme("IOE1", "IIII", "IE", "I", "II IE EI EE", last_before_same="E"),
+        Scheme("IOBES", "SBIE", "BS", "ES", "BI BE II IE EB ES SB SS"),
+        Scheme("BILOU", "UBIL", "BU", "LU", "BI BL II IL LB LU UB UU"),
+        Scheme("BMES", "SBME", "BS", "ES", "BM BE MM ME EB ES SB SS"),
     )
 }
 PREFIXES = frozenset("".join(scheme.letters for scheme in SCHEMES.values()))
@@ -166,10 +158,8 @@ def encode(spans: Iterable[Span], n_words: int, scheme: Scheme) -> list[str]:
             raise TagError(f"entity ({start}, {end}, {label}) leaves a sentence of {n_words} words")
         if i and ordered[i - 1][1] > start:
             raise TagError(f"entities {ordered[i - 1]} and {ordered[i]} share a word")
-        letters = [scheme.inside] * (end - start)
-        letters[0], letters[-1] = scheme.first, scheme.last
-        if end - start == 1:
-            letters = [scheme.single]
+        single, first, inside, last = tuple(scheme.spelling)
+        letters = [single] if end - start == 1 else [first, *[inside] * (end - start - 2), last]
         touches_last = bool(i) and ordered[i - 1][1:] == (start, label)
         touches_next = i + 1 < len(ordered) and ordered[i + 1][::2] == (end, label)
         if touches_last and scheme.first_after_same:
@@ -198,7 +188,7 @@ def pair_allowed(scheme: Scheme, before: tuple[str, str], after: tuple[str, str]
     """Whether one split tag may follow another; `("", "")` is the sentence's edge."""
     before_out, after_out = before[0] in ("", OUTSIDE), after[0] in ("", OUTSIDE)
     if not before_out and not after_out and before[1] == after[1]:
-        return before[0] + after[0] in scheme.same
+        return before[0] + after[0] in scheme.same.split()
     return (before_out or before[0] in scheme.end) and (after_out or after[0] in scheme.start)
 
 
@@ -251,7 +241,7 @@ class SchemeEvidence:
         split = [_EDGE, *map(split_tag, tags), _EDGE]
         self.pairs.update(
             (before[0], after[0], before[1] == after[1])
-            for before, after in zip(split, split[1:], strict=False)
+            for before, after in pairwise(split)
         )
 
     def violations(self, scheme: Scheme) -> int:
@@ -281,7 +271,7 @@ def detect(sentences: Iterable[Sequence[str]]) -> tuple[Scheme, int]:
 
 
 def tag_set(labels: Iterable[str], scheme: Scheme) -> list[str]:
-    """O and every tag of `scheme` for the labels in the order given: the rows of a tag classifier."""
+    """O and every tag of `scheme` for the labels in the order given."""
     return [OUTSIDE, *(f"{letter}-{label}" for label in labels for letter in scheme.letters)]
 
 

@@ -94,10 +94,12 @@ class Scores:
         counts = list(self.labels.values())
         weights = [c.gold if weighted else 1 for c in counts]
         total = sum(weights)
-        means = {
-            name: _ratio(sum(w * getattr(c, name) for w, c in zip(weights, counts, strict=True)), total)
-            for name in ("precision", "recall", "f1")
-        }
+
+        def mean(name: str) -> float:
+            weighed = (w * getattr(c, name) for w, c in zip(weights, counts, strict=True))
+            return _ratio(sum(weighed), total)
+
+        means = {name: mean(name) for name in ("precision", "recall", "f1")}
         return {**means, "support": self.micro.gold}
 
     def to_dict(self) -> dict[str, object]:

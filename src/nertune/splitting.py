@@ -47,8 +47,8 @@ _WORD = re.compile(
     (?i:https?://|ftp://|www\.)[^\s<>"“”«»、。「」！？，]*(?<=[\w/])
   | [@\#]\d*+(?!{_MARK})[^\W\d_]\w*
   | {_CLITIC}
-  | {_ELIDED}(?!{_CLITIC})['’](?=[^\W\d_])
-  | [A-Z]{{1,3}}\$
+  | {_ELIDED}(?!{_CLITIC})['’](?=[^\W\d_])(?!{_MARK})
+  | [A-Z]{{1,3}}\${_MARK}*
   | (?:(?<![\w%)\]])[-+−]?\.?(?=\d))?+      # the sign of a number
     (?!{_MARK})[^\W_]++(?:(?:{_JOINT})[^\W_]++)*+
     (?: @(?:[^\W_][\w-]*+\.)+[^\W_]+        # an e-mail address

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from nertune.config import ReadSettings
 from nertune.data import ReadReport, read
 from nertune.documents import Document
-
-Reader = Callable[..., list[Document]]
 
 
 class Written:
@@ -22,7 +19,9 @@ class Written:
         self.path = folder / "file"
         self.report = ReadReport()
 
-    def __call__(self, content: str | bytes, name: str = "file", **settings: object) -> list[Document]:
+    def __call__(
+        self, content: str | bytes, name: str = "file", **settings: object
+    ) -> list[Document]:
         self.path = self.folder / name
         data = content.encode() if isinstance(content, str) else content
         self.path.write_bytes(data)
@@ -37,5 +36,5 @@ class Written:
 
 
 @pytest.fixture
-def reading(tmp_path: Path) -> Iterator[Written]:
-    yield Written(tmp_path)
+def reading(tmp_path: Path) -> Written:
+    return Written(tmp_path)

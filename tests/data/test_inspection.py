@@ -70,7 +70,8 @@ def test_violations_of_the_scheme_that_fits_best(files):
     result = inspect_files(files(train=content))
     assert (result.files[0].scheme, result.files[0].violations) == ("IOB2", 1)
     assert result.warnings == (
-        f"{result.files[0].path}: IOB2 fits the tags best, yet 1 pair of neighbouring tags break it",
+        f"{result.files[0].path}: IOB2 fits the tags best, yet 1 pair of neighbouring tags break "
+        "it",
     )
 
 
@@ -83,7 +84,7 @@ def test_files_are_held_against_each_other(files):
     )
     result = inspect_files(paths)
     assert result.shared_sentences == 2
-    train, dev, test, other = (str(path) for path in paths)
+    train, dev, test, _ = (str(path) for path in paths)
     assert result.warnings[:2] == (
         f"{dev}: no entity of Y, which other files have",
         f"{test}: no entities at all",
@@ -91,11 +92,11 @@ def test_files_are_held_against_each_other(files):
     assert result.warnings[-1] == "sentences that stand in more than one file: 2"
     assert any(warning.startswith("the files are tagged in different schemes") and train in warning
                for warning in result.warnings)
-    assert other
 
 
 def test_the_result_is_ready_for_json(files):
-    result = inspect_files(files(train=TRAIN, test=TRAIN + "\nb X Y\n"), ReadSettings(on_error="skip"))
+    paths = files(train=TRAIN, test=TRAIN + "\nb X Y\n")
+    result = inspect_files(paths, ReadSettings(on_error="skip"))
     data = json.loads(json.dumps(result.to_dict()))
     assert data["shared_sentences"] == 3
     assert data["files"][0]["sentence_lengths"]["max"] == 4

@@ -15,7 +15,7 @@ from nertune.documents import Document
 from nertune.errors import DataError, TagError
 
 ROWS = [
-    {"id": 4074, "tokens": ["în", "Roma"], "ner_tags": ["O", "B-LOC"], "space_after": [True, False]},
+    {"id": 4074, "tokens": ["în", "Roma"], "ner_tags": ["O", "B-LOC"], "space_after": [True]},
     {"id": "b", "ner_tags": ["B-PER"], "tokens": ["😀\u2028\"]"]},
     {"text": "in Roma", "entities": [{"start": 3, "end": 7, "label": "LOC"}]},
 ]
@@ -31,7 +31,9 @@ def test_each_element_is_a_document(reading):
     assert reading.report.ignored_keys == {"space_after": 1}
 
 
-@pytest.mark.parametrize("layout", [{"indent": 2}, {"ensure_ascii": True}, {"separators": (",", ":")}])
+@pytest.mark.parametrize(
+    "layout", [{"indent": 2}, {"ensure_ascii": True}, {"separators": (",", ":")}]
+)
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64])
 def test_chunks_and_layout_make_no_difference(reading, monkeypatch, layout, chunk):
     monkeypatch.setattr(json_array, "_CHUNK", chunk)
@@ -49,14 +51,14 @@ SECOND_LINE = '[{"tokens": ["a"]},\n'
 @pytest.mark.parametrize(
     ("rest", "reason", "message"),
     [
-        ('{"tokens": ["b"],\n "ner_tags": [3]}', "tags are no strings", "2: 'ner_tags' holds integers"),
+        ('{"tokens": ["b"],\n "tags": [3]}', "tags are no strings", "2: 'tags' holds integers"),
         ("\n7", "not an object", "3: int 7 where a document was expected"),
         ('"x"', "not an object", "2: a string where a document was expected"),
         ('{"tokens": [\n"\udce9"]}', "not UTF-8", "3: not UTF-8 (byte 0xE9 at column 2)"),
         ('{"tokens": ["\\ud800"]}', "lone surrogate", "2: '\\ud800' holds a lone surrogate"),
     ],
 )
-@pytest.mark.parametrize("chunk", [1, 1 << 18])
+@pytest.mark.parametrize("chunk", [1, 1 << 16])
 def test_a_faulty_element_stops_with_its_line_or_is_skipped(
     reading, monkeypatch, rest, reason, message, chunk
 ):
@@ -85,8 +87,8 @@ def test_repair(reading):
         (SECOND_LINE + '{"tokens": ["b"]}', "2: the array is not closed"),
         (SECOND_LINE + '{"tokens": ["b"]\n', "3: the array is not closed"),
         (SECOND_LINE + "]" + " " * 30, "2: not JSON: Expecting value at column 1"),
-        (SECOND_LINE + '{"tokens": ["b"]}\n{"tokens": ["c"]}]', "3: expected , or ] after an element"),
-        (SECOND_LINE + '{"tokens" ["b"]} , {"tokens": ["c"]}]', "2: not JSON: Expecting ':' delimiter"),
+        (SECOND_LINE + '{"tokens": ["b"]}\n{"text": "c"}]', "3: expected , or ] after an element"),
+        (SECOND_LINE + '{"text" "b"} , {"tokens": ["c"]}]', "2: not JSON: Expecting ':' delimiter"),
         (SECOND_LINE + '{"tokens": ["b"]}]\nmore', "3: something follows the end of the array"),
         ("[" * 100_000, "1: an element that cannot be read"),
         ("", ": expected a JSON array"),
@@ -117,12 +119,13 @@ def test_a_large_element_is_parsed_a_few_times_only(monkeypatch):
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(values=st.lists(VALUES, max_size=5), chunk=st.integers(1, 20), ascii_only=st.booleans())
 def test_any_array_is_cut_into_its_elements(values, chunk, ascii_only):
     rows = [{"text": json.dumps(value), "more": value} for value in values] + [{"text": ""}]

@@ -37,12 +37,21 @@ def peak_of_reading(path):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("name", ["columns", "documents", "jsonl", "json"])
-@pytest.mark.parametrize("megabytes", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("name", "megabytes"),
+    [
+        ("columns", 1),
+        ("documents", 1),
+        ("jsonl", 2),
+        ("json", 2),
+        pytest.param("columns", 20, marks=pytest.mark.slow),
+        pytest.param("json", 20, marks=pytest.mark.slow),
+    ],
+)
 def test_memory_stays_flat(tmp_path, name, megabytes):
     path = tmp_path / "large"
     with path.open("w") as handle:
         handle.writelines(generated(name, megabytes))
     n_documents, peak = peak_of_reading(path)
-    assert n_documents > 1000
-    assert peak < 3_500_000
+    assert n_documents > 500
+    assert peak < 600_000

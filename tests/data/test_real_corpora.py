@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -95,8 +96,5 @@ def test_inspection_of_conll2002():
 def test_files_of_other_formats_are_refused_with_a_message_or_read():
     for path in sorted((FOLDER / "formats").rglob("*")):
         for on_error in ("stop", "skip", "repair"):
-            try:
-                for _ in read(path, ReadSettings(on_error=on_error)):
-                    pass
-            except DataError as error:
-                assert str(error).startswith(f"{path}:")
+            with suppress(DataError):
+                assert list(read(path, ReadSettings(on_error=on_error)))

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nertune import splitting
@@ -70,7 +70,7 @@ def test_entities_without_tags_are_written_in_iob2():
         (Document.from_words(["New York"], id="d7"),
          "the word 'New York' of the document 'd7' holds white space, which divides columns"),
         (Document.from_words(["a\u2028b"]), "the word 'a\\u2028b' of a document holds white space"),
-        (Document.from_words(["-DOCSTART-"]), "the word '-DOCSTART-' of a document would be read as"),
+        (Document.from_words(["-DOCSTART-"]), "the word '-DOCSTART-' of a document would be read"),
         (Document.from_text("raw"), "a document is raw text without words; expected words"),
     ],
 )
@@ -97,14 +97,16 @@ def test_jsonl_rows():
     write_jsonl([document, scored], handle)
     first, second = handle.getvalue().splitlines()
     assert json.loads(first) == {
-        "id": "x", "text": "à Rome", "entities": [{"start": 2, "end": 6, "label": "LOC", "text": "Rome"}],
+        "id": "x",
+        "text": "à Rome",
+        "entities": [{"start": 2, "end": 6, "label": "LOC", "text": "Rome"}],
     }
     assert "à" in first
     assert json.loads(second)["entities"][0]["score"] == 0.25
     assert "id" not in json.loads(second)
 
 
-def test_jsonl_keeps_text_and_entities_of_words(reading):
+def test_jsonl_keeps_text_and_entities_of_words():
     handle = io.StringIO()
     write_jsonl([TWO], handle)
     (document,) = read_back(handle.getvalue())
@@ -125,7 +127,8 @@ def word_documents(draw):
         start = draw(st.integers(0, len(sentence) - 1))
         ranges.append((len(words), len(words) + len(sentence)))
         words += sentence
-        tags += encode([(start, len(sentence), draw(st.sampled_from(["A", "B-C"])))], len(sentence), scheme)
+        label = draw(st.sampled_from(["A", "B-C"]))
+        tags += encode([(start, len(sentence), label)], len(sentence), scheme)
     return Document.from_words(words, tags, ranges)
 
 
@@ -133,6 +136,8 @@ def word_documents(draw):
 @given(documents=st.lists(word_documents(), min_size=1, max_size=4),
        separator=st.sampled_from([" ", "\t"]), tagged=st.booleans())
 def test_columns_read_back_give_the_same_documents(documents, separator, tagged):
+    # A file of # alone could be one of comments; it is refused as empty.
+    assume(any(not word.startswith("#") for document in documents for word in document.words))
     columns = None if tagged else ([] for _ in documents)
     text = columns_of(documents, columns, separator=separator)
     report = ReadReport()

@@ -25,7 +25,7 @@ _ANY_MARK = re.compile(rf"^(?:{_MARK})".encode(), re.MULTILINE)
 _METADATA = re.compile(r"#\s*(?:[\w.:-]+\s+=(?:\s|$)|newdoc\b|newpar\b|sent_id\b)")
 _ODD_SPACE = re.compile(r"[^\S \t\n]")
 _BLANKS = re.compile(r"[ \t]+")
-_SCAN_BYTES = 1 << 20
+_SCAN_BYTES = 1 << 17
 _OVERLAP = 64
 
 Sentence = tuple[Sequence[str], Sequence[str] | None]
@@ -179,13 +179,15 @@ class ColumnReader:
         faults: list[Fault] = []
         for number, raw in enumerate(block, first):
             line, fault = _decoded(raw, number)
-            if fault:
-                faults.append(fault)
-            elif is_mark(line):
+            if is_mark(line):
                 yield from self._sentence(rows, faults)
                 rows, faults = [], []
                 yield None
-            elif not rows and not faults and self._is_comment(line):
+                continue
+            begins = not rows and not faults
+            if fault:
+                faults.append(fault)
+            elif begins and self._is_comment(line):
                 self._source.report.comments += 1
             else:
                 rows.append((number, line))

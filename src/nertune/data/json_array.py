@@ -13,7 +13,7 @@ from nertune.data.source import Fault, Source, not_utf8
 from nertune.documents import Document
 from nertune.errors import DataError
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
 _SPACE = re.compile(r"[ \t\n\r]*")
 _UNDECODED = re.compile("[\udc80-\udcff]")
 # An error so near the end of what has been read may be cured by reading on: the longest token that

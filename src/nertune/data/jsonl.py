@@ -30,7 +30,7 @@ def read_jsonl(source: Source) -> Iterator[Document]:
 def _parsed(raw: bytes, line: int) -> object:
     """The JSON value of a line, or the Fault that it is none."""
     try:
-        text = raw.decode()
+        text = raw.decode().strip()
     except UnicodeDecodeError as error:
         return not_utf8(raw, error.start, line)
     try:
@@ -40,7 +40,7 @@ def _parsed(raw: bytes, line: int) -> object:
     except (ValueError, RecursionError) as error:
         what = str(error)
     hint = "one whole object a line"
-    if text.strip() in ("{", "["):
+    if text in ("{", "["):
         hint += " (this one goes on in the next line: an array is read with format json)"
-    message = f"not JSON: {what} in {shown(text.strip())}; expected {hint}"
+    message = f"not JSON: {what} in {shown(text)}; expected {hint}"
     return Fault("not JSON", message, line, mendable=False)

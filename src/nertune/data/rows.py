@@ -220,12 +220,13 @@ def _checked_words(
     words: list[str] = []
     kept: list[str] = []
     for i, token in enumerate(tokens):
-        word = token.strip()
+        bare = token.strip()
+        word = bare.removeprefix(row.source.settings.word_prefix)
         if not word:
             row.fault("empty word", f"token {i} is {token!r}; expected a word")
             continue
-        if word != token:
-            row.fault("white space at a word's edge", f"token {i} is {token!r}; expected {word!r}")
+        if bare != token:
+            row.fault("white space at a word's edge", f"token {i} is {token!r}; expected {bare!r}")
         if _has_surrogate(word):
             row.lost("lone surrogate", f"{_escaped(word)} holds a lone surrogate; {_SURROGATE}")
             continue
@@ -274,7 +275,7 @@ def _list_kind(value: object) -> str:
     if not isinstance(value, list):
         return _kind(value)
     odd = next(item for item in value if not isinstance(item, str))
-    return f"a list with {_kind(odd)} in it"
+    return f"a list with {'null' if odd is None else _kind(odd)} in it"
 
 
 def _kind(value: object) -> str:

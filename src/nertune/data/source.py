@@ -30,7 +30,7 @@ class Fault:
     error: type[DataError] = DataError
 
 
-@dataclass
+@dataclass(frozen=True)
 class Source:
     """An open file of annotations.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from transformers import PreTrainedModel
 
@@ -13,7 +15,8 @@ class TorchRuntime:
     """Runs a transformers model, a loaded one or one that is being trained."""
 
     def __init__(self, model: PreTrainedModel, device: str | torch.device | None = None) -> None:
-        self.model = model if device is None else model.to(device)
+        network: Any = model
+        self.model: Any = network if device is None else network.to(device)
         self._with_types = takes_shapes(model)
 
     @property

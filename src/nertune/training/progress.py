@@ -88,7 +88,7 @@ class Interrupt(TrainerCallback):
 
 
 class ShowProgress(TrainerCallback):
-    """A bar with epoch, loss, dev F1, words a second and time left; plain lines without a terminal."""
+    """A bar with epoch, loss, dev F1, words/s and time left; plain lines without a terminal."""
 
     def __init__(self, console: Console, collator: Collator) -> None:
         self.console = console
@@ -117,7 +117,8 @@ class ShowProgress(TrainerCallback):
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
-            TextColumn("loss {task.fields[loss]}  dev F1 {task.fields[f1]}  {task.fields[rate]} words/s"),
+            TextColumn("loss {task.fields[loss]}  dev F1 {task.fields[f1]}"),
+            TextColumn("{task.fields[rate]} words/s"),
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
@@ -186,7 +187,7 @@ class ShowProgress(TrainerCallback):
         spent = time.perf_counter() - self._since
         return spent / max(1, done) * (state.max_steps - state.global_step)
 
-    def _fields(self, state: TrainerState) -> dict[str, str]:
+    def _fields(self, state: TrainerState) -> dict[str, Any]:
         return {
             "epoch": f"{state.epoch or 0:.1f}/{state.num_train_epochs}",
             "loss": f"{self.loss:.3f}",

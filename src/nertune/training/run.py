@@ -23,7 +23,15 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from transformers import EarlyStoppingCallback, PreTrainedModel, TrainingArguments, set_seed
+from torch.utils.tensorboard import SummaryWriter
+from transformers import (
+    EarlyStoppingCallback,
+    PreTrainedModel,
+    PrinterCallback,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 import nertune
@@ -32,22 +40,23 @@ from nertune.bundle import TaggerSettings
 from nertune.config import Recipe
 from nertune.data import write_columns
 from nertune.documents import Document
-from nertune.encoding import Encoder
+from nertune.encoding import Encoder, piece_labels
 from nertune.engine import Tagger
-from nertune.errors import OutputError, RecipeError, TrainingStopped
+from nertune.errors import OutputError, RecipeError, StoppedError
+from nertune.evaluation import GoldScorer
 from nertune.files import make_folder, whole_file
 from nertune.model import new_model, new_tokenizer, save_model
 from nertune.runtimes.torch import TorchRuntime
 from nertune.scoring import Scores
-from nertune.training.progress import Interrupt, MetricsFile, ShowProgress
-from nertune.training.splits import (
+from nertune.splits import (
     GoldSplit,
     TrainingData,
     label_warnings,
     load_gold,
     load_training_data,
 )
-from nertune.training.trainer import Batches, Collator, GoldScorer, NerTrainer, piece_labels
+from nertune.training.progress import Interrupt, MetricsFile, ShowProgress
+from nertune.training.trainer import Batches, Collator, NerTrainer
 
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
@@ -77,7 +86,7 @@ def train(
 
     resume: go on from the last checkpoint in `out`. overwrite: begin anew where `out` holds a run.
     Raises DataError, RecipeError or BundleError before anything is trained, OutputError where `out`
-    cannot be written, TrainingStopped after Ctrl-C.
+    cannot be written, StoppedError after Ctrl-C.
     """
     return _Run(recipe, Path(out), console or Console(stderr=True)).execute(resume, overwrite)
 
@@ -137,14 +146,16 @@ class _Run:
                 f"{self.folder}: holds a finished run; choose another --out, or begin anew with "
                 "--overwrite"
             )
-        last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+        last = _last_checkpoint(checkpoints)
         if last and not resume:
             raise OutputError(
                 f"{self.folder}: holds an unfinished run; go on with --resume, or begin anew with "
                 "--overwrite"
             )
         if resume and not last:
-            raise OutputError(f"{checkpoints}: there is no checkpoint to go on from; leave --resume out")
+            raise OutputError(
+                f"{checkpoints}: there is no checkpoint to go on from; leave --resume out"
+            )
         return last
 
     def _tell(self, data: TrainingData, golds: list[GoldSplit]) -> None:
@@ -160,7 +171,8 @@ class _Run:
         self.warnings += label_warnings(data.facts, [gold.facts for gold in golds])
         if data.encoded.n_cut_pieces:
             self.warnings.append(
-                f"train: {data.encoded.n_cut_pieces} pieces of words longer than a window are not seen"
+                f"train: {data.encoded.n_cut_pieces} pieces of words longer than a window "
+                "are not seen"
             )
         for line in self.warnings:
             self.console.print(f"[yellow]warning:[/] {line}", highlight=False)
@@ -197,14 +209,15 @@ class _Run:
         interrupt = Interrupt(self.console)
         progress = ShowProgress(self.console, collator)
         callbacks: list[Any] = [MetricsFile(self.folder / "metrics.jsonl"), interrupt, progress]
-        callbacks.append(_tensorboard(self.folder / "tensorboard"))
+        board: Any = TensorBoardCallback
+        callbacks.append(board(SummaryWriter(log_dir=str(self.folder / "tensorboard"))))
         if settings.patience:
             callbacks.append(EarlyStoppingCallback(settings.patience))
         trainer = NerTrainer(
             settings, collator, evaluation if dev else None,
             model=model, args=arguments, callbacks=callbacks,
         )  # fmt: skip
-        _without_default_printing(trainer)
+        trainer.remove_callback(PrinterCallback)
         try:
             with interrupt:
                 trainer.train(resume_from_checkpoint=checkpoint)
@@ -216,8 +229,8 @@ class _Run:
         finally:
             progress.close()
         if interrupt.asked:
-            last = get_last_checkpoint(str(self.folder / CHECKPOINTS))
-            raise TrainingStopped(
+            last = _last_checkpoint(self.folder / CHECKPOINTS)
+            raise StoppedError(
                 f"training was interrupted at step {trainer.state.global_step} of "
                 f"{trainer.state.max_steps}; the checkpoint {last} is kept. "
                 f"Go on with the same command and --resume"
@@ -315,7 +328,9 @@ def _gold_and_predicted(
 def _device(recipe: Recipe) -> str:
     wanted = recipe.training.device
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise RecipeError("recipe", ["training.device: there is no CUDA device; expected cpu or auto"])
+        raise RecipeError(
+            "recipe", ["training.device: there is no CUDA device; expected cpu or auto"]
+        )
     return "cpu" if wanted == "cpu" or not torch.cuda.is_available() else "cuda"
 
 
@@ -325,22 +340,14 @@ def _check_precision(recipe: Recipe) -> None:
     if precision == "fp32":
         return
     on_gpu = _device(recipe) == "cuda"
-    real = on_gpu and (precision == "fp16" or torch.cuda.is_bf16_supported(including_emulation=False))
-    if not real:
+    bf16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    if not (bf16 if precision == "bf16" else on_gpu):
         raise RecipeError(
             "recipe",
             [f"training.precision: this device has no fast {precision}; expected fp32 here"],
         )
 
 
-def _tensorboard(folder: Path) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations import TensorBoardCallback
-
-    return TensorBoardCallback(SummaryWriter(log_dir=str(folder)))
-
-
-def _without_default_printing(trainer: NerTrainer) -> None:
-    from transformers import PrinterCallback
-
-    trainer.remove_callback(PrinterCallback)
+def _last_checkpoint(folder: Path) -> str | None:
+    find: Any = get_last_checkpoint
+    return find(str(folder)) if folder.is_dir() else None

@@ -1,4 +1,4 @@
-"""What nertune puts into transformers.Trainer: batches, collator, loss, parameter groups, evaluation."""
+"""What nertune puts into transformers.Trainer: batches, loss, parameter groups, evaluation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import Trainer
 
-from nertune import schemes, scoring
 from nertune.batching import plan
 from nertune.config import TrainingSettings
-from nertune.decoding import cross_entropy
-from nertune.encoding import NO_PIECE, Encoded, Encoder, Ints
-from nertune.engine import Tagger
+from nertune.encoding import IGNORED, NO_PIECE, Encoder, Ints
 from nertune.model import head_parameters
-from nertune.training.splits import GoldSplit, TrainingData
-
-IGNORED = -100
-"""The label of a piece that does not count in the loss."""
+from nertune.splits import TrainingData
 
 
 class Batches(Sampler[list[int]]):
@@ -86,34 +80,6 @@ class _Places(Dataset[int]):
         return window
 
 
-def piece_labels(encoded: Encoded, tag_ids: Ints, tags: Sequence[str], all_pieces: bool) -> Ints:
-    """(n_pieces,): the tag id that each piece is trained on, IGNORED where it does not count.
-
-    The first piece of a word carries the word's tag, in the one window that predicts the word. With
-    `all_pieces` the others carry the tag of a word inside the entity (B- becomes I-).
-    """
-    labels = np.full(len(encoded.ids), IGNORED, np.int64)
-    known = encoded.word_piece != NO_PIECE
-    labels[encoded.word_piece[known]] = tag_ids[known]
-    if all_pieces:
-        inner = np.array(_continued(tags), dtype=np.int64)
-        for k in range(1, int(encoded.word_sizes.max(initial=0))):
-            more = known & (encoded.word_sizes > k)
-            labels[encoded.word_piece[more] + k] = inner[tag_ids[more]]
-    return labels
-
-
-def _continued(tags: Sequence[str]) -> list[int]:
-    """For each tag the one that its word's further pieces carry: I-, or itself where there is none."""
-    places = {tag: i for i, tag in enumerate(tags)}
-    continued = []
-    for tag in tags:
-        _, label = schemes.split_tag(tag)
-        inside = [f"{letter}-{label}" for letter in "IM" if f"{letter}-{label}" in places]
-        continued.append(places[inside[0]] if label and inside else places[tag])
-    return continued
-
-
 @dataclass
 class Collator:
     """Window numbers to padded tensors; counts the words it has handed out."""
@@ -130,7 +96,8 @@ class Collator:
         starts = encoded.window_starts[windows]
         columns = np.arange(batch.ids.shape[1])
         inside = batch.mask.astype(bool)
-        labels = np.where(inside, self.labels[np.where(inside, starts[:, None] + columns, 0)], IGNORED)
+        places = np.where(inside, starts[:, None] + columns, 0)
+        labels = np.where(inside, self.labels[places], IGNORED)
         inputs = {"input_ids": batch.ids, "attention_mask": batch.mask, "labels": labels}
         if self.encoder.shapes:
             kept = ~self.batches.without_shapes(windows)
@@ -161,32 +128,13 @@ def word_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None
     batch.
     """
     total = torch.nn.functional.cross_entropy(
-        outputs.logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+        outputs.logits.float().flatten(0, 1),
+        labels.flatten(),
+        ignore_index=IGNORED,
+        reduction="sum",
     )
     n_items = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
     return total / n_items
-
-
-class GoldScorer:
-    """Scores a live tagger on one split: encoded once, predicted again at every evaluation."""
-
-    def __init__(self, gold: GoldSplit, encoder: Encoder, tags: Sequence[str]) -> None:
-        self.gold = gold
-        self.encoded = encoder.encode(gold.documents)
-        self.names = [*tags, *dict.fromkeys(tag for tag in gold.tags if tag not in tags)]
-        places = {tag: i for i, tag in enumerate(self.names)}
-        self.gold_ids = np.fromiter(map(places.__getitem__, gold.tags), np.int64, len(gold.tags))
-        self.starts = np.zeros(self.encoded.n_words, dtype=bool)
-        self.starts[self.encoded.sentence_starts[:-1]] = True
-
-    def __call__(self, tagger: Tagger) -> tuple[scoring.Scores, float]:
-        """Scores, and the loss a word: over the words whose gold tag the model has."""
-        emissions = tagger.emissions(self.encoded)
-        predicted = tagger.decoder.best_tags(emissions, self.encoded.sentence_starts)
-        scores = scoring.score_ids(self.gold_ids, predicted, self.names, self.starts)
-        known = self.gold_ids < emissions.shape[1]
-        loss = cross_entropy(emissions[known], self.gold_ids[known])
-        return scores, loss / max(1, int(known.sum()))
 
 
 class NerTrainer(Trainer):
@@ -214,7 +162,7 @@ class NerTrainer(Trainer):
         """All windows once an epoch, already divided among the processes."""
         collator: Any = self.data_collator
         return Loader(
-            self.train_dataset,
+            _Places(collator.data.encoded.n_windows),
             batch_sampler=collator.batches,
             collate_fn=collator,
             pin_memory=self.args.dataloader_pin_memory and torch.cuda.is_available(),
@@ -223,9 +171,9 @@ class NerTrainer(Trainer):
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW with four groups: encoder and head, each with and without weight decay."""
         if self.optimizer is None:
-            network = self.model if model is None else model
+            network: Any = self.model if model is None else model
             decayed = set(self.get_decay_parameter_names(network))
-            heads = head_parameters(self.model)
+            heads = head_parameters(self.accelerator.unwrap_model(network))
             head_rate = self.settings.head_learning_rate or self.settings.learning_rate
             groups = [
                 {
@@ -244,7 +192,8 @@ class NerTrainer(Trainer):
             ]
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, network)
             self.optimizer = kind([group for group in groups if group["params"]], **options)
-        return self.optimizer
+        optimizer: torch.optim.Optimizer = self.optimizer
+        return optimizer
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Score dev through the engine; Trainer's own evaluation loop is not used."""

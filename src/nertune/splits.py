@@ -77,8 +77,8 @@ def _handle_cut(
         name = f"document {place}" + (f" (id {document.id})" if document.id else "")
         raise DataError(
             f"{name}: the entity {cut[0].text!r} at character {cut[0].start} begins or ends inside "
-            "a word; expected whole words. Widen such entities with on_error=repair, or leave their "
-            "documents out with on_error=skip",
+            "a word; expected whole words. Widen such entities with on_error=repair, or leave "
+            "their documents out with on_error=skip",
             path,
         )
     if settings.on_error == "skip":

@@ -1,0 +1,1 @@
+"""The command line: each command a short shell over an importable function."""

@@ -1,0 +1,43 @@
+"""Options that several commands share: one spelling for one choice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nertune.config import OnError, ReadSettings
+
+Model = Annotated[Path, typer.Argument(help="Model folder, or a run folder of 'nertune train'.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+OnErrorOption = Annotated[
+    OnError,
+    typer.Option("--on-error", help="A faulty line: stop there, skip its sentence, or repair it."),
+]
+Separator = Annotated[
+    str | None, typer.Option(help="What stands between columns; any white space if not given.")
+]
+WordColumn = Annotated[int, typer.Option(help="Column of the word, from 0.")]
+TagColumn = Annotated[
+    int | None, typer.Option(help="Column of the tag; -1 is the last.", show_default="last")
+]
+WordPrefix = Annotated[str, typer.Option(help="Taken off every word, as 'en:' in WikiANN.")]
+
+
+def read_settings(
+    separator: str | None,
+    word_column: int,
+    tag_column: int | None,
+    word_prefix: str,
+    on_error: OnError,
+) -> ReadSettings:
+    """How the files of a command are read."""
+    real = {"\\t": "\t", "tab": "\t", "space": " "}.get(separator or "", separator)
+    return ReadSettings(
+        separator=real,
+        word_column=word_column,
+        tag_column=tag_column,
+        word_prefix=word_prefix,
+        on_error=on_error,
+    )

@@ -1,0 +1,166 @@
+"""Documents to windows of pieces."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from nertune.config import WindowSettings
+from nertune.documents import Document
+from nertune.encoding.arrays import NO_PIECE, Encoded, Ints, ranges_of, starts_of
+from nertune.encoding.tokenizer import special_pieces, word_shape
+from nertune.encoding.windows import Room, lay
+from nertune.errors import EncodingError
+
+_CACHED_WORDS = 1 << 20
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows padded to the longest: ids, mask, types, each (n_windows, n_pieces) int64."""
+
+    ids: Ints
+    mask: Ints
+    types: Ints
+
+
+class Encoder:
+    """Turns documents into `Encoded` windows for one tokenizer.
+
+    tokenizer must be normalised (`normalise_tokenizer`). Pieces of a word are looked up once and
+    kept: a word's pieces do not depend on its neighbours.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, window: WindowSettings, shapes: bool = False) -> None:
+        self.tokenizer = tokenizer
+        self.window = window
+        self.shapes = shapes
+        self.before, self.after = special_pieces(tokenizer)
+        self.room = window.pieces - len(self.before) - len(self.after)
+        if self.room < 1:
+            raise EncodingError(f"a window of {window.pieces} pieces leaves no room for a word")
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._pieces = array("i")
+        self._ends = array("q", [0])
+        self._shapes = array("B")
+
+    def encode(self, documents: Sequence[Document]) -> Encoded:
+        """The windows of several documents; every word is predicted in exactly one of them."""
+        words = list(chain.from_iterable(document.words for document in documents))
+        pieces, sizes, shapes, n_cut = self._look_up(words)
+        document_starts = starts_of([document.n_words for document in documents])
+        sentence_ends = [
+            first + end
+            for document, first in zip(documents, document_starts.tolist(), strict=False)
+            for _, end in document.sentences
+        ]
+        sentence_starts = np.array([0, *sentence_ends], dtype=np.int64)
+        word_starts = starts_of(sizes)
+        stretches = lay(
+            word_starts,
+            sentence_starts,
+            starts_of([len(document.sentences) for document in documents]),
+            Room(self.room, len(self.after), self.window),
+        )
+        return self._assemble(
+            stretches,
+            (pieces, word_starts, shapes),
+            (sentence_starts, document_starts, n_cut),
+        )
+
+    def pad(self, encoded: Encoded, windows: Sequence[int] | Ints) -> Batch:
+        """Some windows as rows padded to the longest of them."""
+        starts = encoded.window_starts[windows]
+        lengths = encoded.window_starts[np.asarray(windows) + 1] - starts
+        columns = np.arange(lengths.max(initial=0))
+        mask = columns < lengths[:, None]
+        source = np.where(mask, starts[:, None] + columns, 0)
+        ids = np.where(mask, encoded.ids[source], self.pad_id).astype(np.int64)
+        types = np.where(mask, encoded.types[source], 0).astype(np.int64)
+        return Batch(ids, mask.astype(np.int64), types)
+
+    @property
+    def pad_id(self) -> int:
+        """The id of the piece that fills rows up; any would do, since it is masked."""
+        for name in ("[PAD]", "<pad>"):
+            found = self.tokenizer.token_to_id(name)
+            if found is not None:
+                return int(found)
+        return 0
+
+    def _look_up(
+        self, words: list[str]
+    ) -> tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.uint8], int]:
+        """Pieces of all words in a row; pieces and shape of each word; pieces left out."""
+        if len(self._rows) > _CACHED_WORDS:
+            self._clear()
+        get = self._rows.get
+        unseen = list(dict.fromkeys(word for word in words if get(word) is None))
+        if unseen:
+            self._add(unseen)
+        rows = np.fromiter(map(self._rows.__getitem__, words), np.int64, len(words))
+        ends = np.frombuffer(self._ends, np.int64)
+        starts, full = ends[rows], ends[rows + 1] - ends[rows]
+        sizes = np.minimum(full, self.room)
+        pieces = np.frombuffer(self._pieces, np.int32) if self._pieces else np.zeros(0, np.int32)
+        shapes = np.frombuffer(self._shapes, np.uint8) if self._shapes else np.zeros(0, np.uint8)
+        return pieces[ranges_of(starts, sizes)], sizes, shapes[rows], int((full - sizes).sum())
+
+    def _add(self, words: list[str]) -> None:
+        encodings = self.tokenizer.encode_batch_fast(
+            [[word] for word in words], is_pretokenized=True, add_special_tokens=False
+        )
+        for word, encoding in zip(words, encodings, strict=True):
+            self._rows[word] = len(self._rows)
+            self._pieces.extend(encoding.ids)
+            self._ends.append(len(self._pieces))
+            self._shapes.append(word_shape(word) if self.shapes else 0)
+
+    def _assemble(
+        self,
+        stretches: Ints,
+        words: tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.uint8]],
+        edges: tuple[Ints, Ints, int],
+    ) -> Encoded:
+        """Copy the stretches behind each other with the special pieces between them.
+
+        stretches: (n_stretches, 5), see `windows.lay`. words: pieces, their starts, and the shapes.
+        edges: the starts of sentences and documents, and the pieces left out.
+        """
+        pieces, word_starts, shapes = words
+        window, first, last, target, target_end = stretches.T
+        sizes = word_starts[last] - word_starts[first]
+        opens = np.diff(window, prepend=-1) != 0
+        lead = np.where(opens, len(self.before), 0)
+        ends = np.cumsum(lead + sizes + len(self.after))
+        places = ends - sizes - len(self.after)
+
+        n_pieces = int(ends[-1]) if len(ends) else 0
+        ids = np.zeros(n_pieces, np.int32)
+        types = np.zeros(n_pieces, np.uint8)
+        inside = ranges_of(places, sizes)
+        source = ranges_of(word_starts[first], sizes)
+        ids[inside] = pieces[source]
+        types[inside] = np.repeat(shapes, np.diff(word_starts))[source]
+        for k, piece in enumerate(self.before):
+            ids[places[opens] - len(self.before) + k] = piece
+        for k, piece in enumerate(self.after):
+            ids[places + sizes + k] = piece
+
+        n_targets = target_end - target
+        targets = ranges_of(target, n_targets)
+        shift = np.repeat(places - word_starts[first], n_targets)
+        word_sizes = np.diff(word_starts)
+        word_piece = np.full(len(word_sizes), NO_PIECE, np.int64)
+        word_piece[targets] = word_starts[targets] + shift
+        word_piece[word_sizes == 0] = NO_PIECE
+        window_starts = np.append((places - lead)[opens], n_pieces).astype(np.int64)
+        return Encoded(ids, types, window_starts, word_piece, word_sizes, *edges)

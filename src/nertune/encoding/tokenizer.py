@@ -1,0 +1,69 @@
+"""A tokenizer made fit for words one by one, and the shapes of words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from tokenizers import Tokenizer
+
+SHAPES = (
+    "unknown", "lower", "capitalised", "capitals", "one capital", "mixed",
+    "digits", "number", "letters and digits", "punctuation",
+)  # fmt: skip
+"""Word shapes; a shape's place in this tuple is its `token_type_id`. 0 is what a word without
+letters of two cases gets, and every special piece."""
+
+
+def word_shape(word: str) -> int:
+    """The place of a word's shape in SHAPES."""
+    if word.isdigit():
+        return 6
+    has_digit = any(char.isdigit() for char in word)
+    letters = [char for char in word if char.isalpha()]
+    if not letters:
+        return 7 if has_digit else 9
+    if has_digit:
+        return 8
+    n_upper = sum(char.isupper() for char in letters)
+    if n_upper == 0:
+        return 1 if any(char.islower() for char in letters) else 0
+    if n_upper == len(letters):
+        return 4 if n_upper == 1 else 3
+    return 2 if letters[0].isupper() and n_upper == 1 else 5
+
+
+def normalise_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy that neither cuts nor pads and gives every word its initial space.
+
+    Byte-level BPE writes a word after a space with other pieces than one at the start of a text;
+    words given one by one must all be written as after a space.
+    """
+    raw = json.loads(tokenizer.to_str())
+    raw["truncation"] = None
+    raw["padding"] = None
+    for step in _steps(raw.get("pre_tokenizer")):
+        if step["type"] == "ByteLevel":
+            step["add_prefix_space"] = True
+    return Tokenizer.from_str(json.dumps(raw))
+
+
+def _steps(step: dict[str, object] | None) -> Iterator[dict[str, object]]:
+    if step is None:
+        return
+    inner = step.get("pretokenizers")
+    if isinstance(inner, list):
+        for part in inner:
+            yield from _steps(part)
+    else:
+        yield step
+
+
+def special_pieces(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+    """The pieces that the tokenizer puts before and after a text, as `[CLS]` and `[SEP]`."""
+    encoding = tokenizer.encode("a", add_special_tokens=True)
+    mask = encoding.special_tokens_mask
+    n_before = mask.index(0) if 0 in mask else len(mask)
+    n_after = mask[::-1].index(0) if 0 in mask else 0
+    ids = encoding.ids
+    return ids[:n_before], ids[len(ids) - n_after :]
