@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from nertune import schemes
 from nertune.errors import DocumentError
@@ -68,8 +69,9 @@ class Document:
             _check_one_a_word(tags, len(words))
             entities = _decode(tags, ranges)
         found = tuple(
-            _entity(text, word_spans, span, len(words)) for span in (entities or ())
+            _entity(text, word_spans, span, len(words)) for span in sorted(entities or ())
         )
+        _check_apart(found)
         kept = None if tags is None else tuple(tags)
         return cls(text, word_spans, ranges, found, kept, id)
 
@@ -87,12 +89,8 @@ class Document:
         found: list[Entity] = []
         for start, end, label in sorted(entities):
             _check_range(text, start, end, label)
-            if found and start < found[-1].end:
-                raise DocumentError(
-                    f"the entities '{found[-1].text}' and '{text[start:end]}' overlap at character "
-                    f"{start}; expected entities side by side"
-                )
             found.append(Entity(start, end, label, text[start:end]))
+        _check_apart(found)
         return cls(text, entities=tuple(found), id=id, split=False)
 
     @property
@@ -148,12 +146,18 @@ class Document:
         """The same words with other tags, and the entities that these tags spell.
 
         scores: one for each entity, in order.
+        Raises DocumentError where tags are not one a word, or scores not one an entity.
         """
+        _check_one_a_word(tags, self.n_words)
         entities = tuple(
             _entity(self.text, self.word_spans, span, self.n_words)
             for span in _decode(tags, self.sentences)
         )
         if scores is not None:
+            if len(scores) != len(entities):
+                raise DocumentError(
+                    f"{len(scores)} scores for {len(entities)} entities; expected one an entity"
+                )
             entities = tuple(
                 replace(entity, score=score)
                 for entity, score in zip(entities, scores, strict=True)
@@ -241,7 +245,7 @@ def _checked_sentences(
 ) -> tuple[tuple[int, int], ...]:
     if sentences is None:
         return ((0, n_words),) if n_words else ()
-    ranges = tuple(sentences)
+    ranges = tuple((start, end) for start, end in sentences)
     edges = [0, *(end for _, end in ranges)]
     fits = all(
         start == edge and end > start for (start, end), edge in zip(ranges, edges, strict=False)
@@ -251,6 +255,20 @@ def _checked_sentences(
             f"the sentences {ranges[:4]} do not cover the {n_words} words once and in order"
         )
     return ranges
+
+
+def _check_one_a_word(tags: Sequence[str], n_words: int) -> None:
+    if len(tags) != n_words:
+        raise DocumentError(f"{len(tags)} tags for {n_words} words; expected one a word")
+
+
+def _check_apart(entities: Sequence[Entity]) -> None:
+    for before, after in pairwise(entities):
+        if after.start < before.end:
+            raise DocumentError(
+                f"the entities '{before.text}' and '{after.text}' overlap at character "
+                f"{after.start}; expected entities side by side"
+            )
 
 
 def _check_range(text: str, start: int, end: int, label: str) -> None:

@@ -63,24 +63,36 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     staging = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(20, "it is a file, a folder was expected")
         staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         os.chmod(staging, 0o777 & ~_umask())
         yield staging
         for path in staging.rglob("*"):  # some writers leave files that only their owner may read
             os.chmod(path, (0o777 if path.is_dir() else 0o666) & ~_umask())
-        old = None
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
-            os.replace(folder, old)
-        os.replace(staging, folder)
-        if old is not None:
-            shutil.rmtree(old)
+        _put_in_place(staging, folder)
     except BaseException as error:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, OSError):
             raise _output_error(folder, error) from error
         raise
+
+
+def _put_in_place(staging: Path, folder: Path) -> None:
+    """Move `staging` to `folder`; where that fails, what stood there stands there again."""
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+    old = aside / "old"
+    try:
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(staging, folder)
+    except BaseException:
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _discard(handle: IO[str]) -> None:

@@ -44,7 +44,7 @@ _JOINT = rf"""
 # The possessive repeats (`++`, `*+`) are what keeps the time linear.
 _WORD = re.compile(
     rf"""
-    (?i:https?://|ftp://|www\.)[^\s<>"“”«»、。「」！？，]*(?<=[\w/])
+    (?i:https?://|ftp://|www\.)[^\s<>"“”«»、。｡「」！？，]*(?<=[\w/])
   | [@\#]\d*+(?!{_MARK})[^\W\d_]\w*
   | {_CLITIC}
   | {_ELIDED}(?!{_CLITIC})['’](?=[^\W\d_])(?!{_MARK})
@@ -86,7 +86,7 @@ _OPENING = frozenset("\"'`“”„‘’«»([{¿¡「『（【《")
 _NO_BEGINNING = frozenset(".!?…。！？,;:%)]}")
 _SENTENCE_END = re.compile(
     rf"(?P<newline>[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])"
-    rf"|[.!?…؟۔।]{_MARK}*+[{_CLOSING}]*+(?=\s)|[。！？｡][{_CLOSING}]*+"
+    rf"|[.!?…؟۔।]{_MARK}*+[{_CLOSING}]*+(?=\s)|[。！？｡]++[{_CLOSING}]*+"
 )
 
 
