@@ -29,10 +29,11 @@ class Scheme:
     """One tag scheme.
 
     `spelling` holds four letters: of an entity of a single word, and of the first, the inner and
-    the last word of a longer one. `first_after_same` and `last_before_same` are used instead where the
-    neighbouring word ends (begins) an entity of the same label: the only place where IOB1 writes B-
-    and IOE1 writes E-. `start` and `end` are the letters that may stand next to O, another label or
-    the sentence's edge; `same` lists the pairs that may follow each other within one label.
+    the last word of a longer one. `first_after_same` and `last_before_same` are used instead where
+    the neighbouring word ends (begins) an entity of the same label: the only place where IOB1
+    writes B- and IOE1 writes E-. `start` and `end` are the letters that may stand next to O,
+    another label or the sentence's edge; `same` lists the pairs that may follow each other within
+    one label.
     """
 
     name: str

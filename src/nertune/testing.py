@@ -8,7 +8,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import (
     BertConfig,
     BertForTokenClassification,
@@ -79,10 +87,14 @@ def tiny_model(
         "label2id": {tag: i for i, tag in enumerate(tags)},
     }
     torch.manual_seed(seed)
+    model: Any
     if family == "bert":
-        return BertForTokenClassification(BertConfig(**size)).eval()
-    size |= {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "type_vocab_size": 1}
-    return RobertaForTokenClassification(RobertaConfig(**size)).eval()
+        model = BertForTokenClassification(BertConfig(**size))
+    else:
+        size |= {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "type_vocab_size": 1}
+        model = RobertaForTokenClassification(RobertaConfig(**size))
+    model.eval()
+    return model  # type: ignore[no-any-return]
 
 
 def tiny_bundle(
@@ -108,7 +120,7 @@ def tiny_bundle(
 def tiny_encoder(folder: Path, family: Family = "bert") -> Path:
     """An encoder to fine-tune: what `model.encoder` of a recipe may name."""
     tokenizer = tiny_tokenizer(family)
-    model = tiny_model(("O",), tokenizer, family)
+    model: Any = tiny_model(("O",), tokenizer, family)
     folder.mkdir(parents=True, exist_ok=True)
     model.base_model.save_pretrained(str(folder))
     tokenizer.save(str(folder / "tokenizer.json"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -19,7 +20,7 @@ out = Console()
 errors = Console(stderr=True)
 
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
-_N_TAGS_SHOWN = 40
+_N_ROWS = 70
 
 
 def print_json(value: Any) -> None:
@@ -44,16 +45,19 @@ def print_scores(scores: Scores, title: str) -> None:
         _add_score(table, name, rows[name], style="bold" if name == "micro" else "")
     out.print(table)
     tags: Any = rows["tags"]
+    out.print()
     table = _score_table("single tags, word by word", "tag")
     for tag, row in tags.items():
         if tag != "accuracy":
             _add_score(table, tag, row)
     out.print(table)
     out.print(
-        f"accuracy {100 * scores.accuracy:.2f} of {scores.n_words:,} words. An entity is right "
-        "only with all its words and its label;\na tag is right by itself, so this table is kinder.",
+        f"accuracy {100 * scores.accuracy:.2f} of {scores.n_words:,} words\n"
+        "An entity is right only with all its words and its label; a tag is right by itself,\n"
+        "so this table looks kinder.",
         style="dim",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -72,28 +76,28 @@ def highlighted(document: Document) -> Text:
 
 
 def print_inspection(inspection: Inspection) -> None:
-    """What each file holds, side by side where that is possible."""
+    """What each file holds, one column a file; then what cannot stand in a table."""
     files = inspection.files
-    table = Table(title="files", title_justify="left", show_edge=False)
-    table.add_column("file", overflow="fold")
-    for name in ("format", "documents", "sentences", "words", "entities", "scheme"):
-        table.add_column(name, justify="left" if name in ("format", "scheme") else "right")
+    names = [Path(file.path).name for file in files]
+    facts = {
+        "format": [file.format for file in files],
+        **{
+            name: [f"{getattr(file, name):,}" for file in files]
+            for name in ("documents", "sentences", "words")
+        },
+        "entities": [f"{sum(file.entities.values()):,}" for file in files],
+        "tag scheme": [_scheme(file) for file in files],
+        "words a sentence": [_lengths(file.sentence_lengths) for file in files],
+        "sentences a document": [_lengths(file.document_lengths) for file in files],
+    }
+    _print_columns("", names, facts)
+    _print_columns("entities", names, _counts([file.entities for file in files]))
+    _print_columns("tags", names, _counts([file.tags for file in files]))
+    out.print("lengths: shortest / median / longest", style="dim", highlight=False)
     for file in files:
-        table.add_row(
-            file.path,
-            file.format,
-            *(f"{n:,}" for n in (file.documents, file.sentences, file.words)),
-            f"{sum(file.entities.values()):,}",
-            _scheme(file),
-        )
-    out.print(table)
-    names = [str(i + 1) for i in range(len(files))] if len(files) > 1 else ["count"]
-    _print_counts("entities by label", names, [file.entities for file in files])
-    _print_counts("tags", names, [file.tags for file in files])
-    for number, file in zip(names, files, strict=True):
-        _print_details(file, number if len(files) > 1 else "")
+        _print_details(file)
     for line in inspection.warnings:
-        out.print(f"[yellow]warning:[/] {line}", highlight=False)
+        warn(line)
 
 
 def print_alignment(pieces: Sequence[AlignedPiece]) -> None:
@@ -117,7 +121,8 @@ def print_alignment(pieces: Sequence[AlignedPiece]) -> None:
 
 
 def _score_table(title: str, first: str) -> Table:
-    table = Table(title=title, title_justify="left", show_edge=False)
+    out.print(Text(title, style="italic"))
+    table = Table(show_edge=False)
     table.add_column(first)
     for name in ("precision", "recall", "F1", "support"):
         table.add_column(name, justify="right")
@@ -137,39 +142,37 @@ def _colour(label: str) -> str:
 def _scheme(file: FileInspection) -> str:
     if file.scheme is None:
         return "-"
-    broken = f" ({file.violations} break it)" if file.violations else ""
-    return f"{file.scheme}{broken}"
+    return f"{file.scheme}, {file.violations} broken" if file.violations else file.scheme
 
 
-def _print_counts(title: str, names: list[str], counts: Iterable[dict[str, int]]) -> None:
-    columns = list(counts)
-    keys = sorted({key for column in columns for key in column})
-    if not keys:
+def _counts(counts: Sequence[dict[str, int]]) -> dict[str, list[str]]:
+    """One row a name, one cell a file."""
+    keys = sorted({key for column in counts for key in column})
+    return {key: [f"{column.get(key, 0):,}" for column in counts] for key in keys}
+
+
+def _print_columns(title: str, names: Sequence[str], rows: dict[str, list[str]]) -> None:
+    """A table with one column a file."""
+    if not rows:
         return
-    table = Table(title=title, title_justify="left", show_edge=False)
-    table.add_column("")
+    table = Table(show_edge=False)
+    table.add_column(title)
     for name in names:
-        table.add_column(name, justify="right")
-    for key in keys[:_N_TAGS_SHOWN]:
-        table.add_row(key, *(f"{column.get(key, 0):,}" for column in columns))
-    out.print()
+        table.add_column(name, justify="right", overflow="fold")
+    for key, cells in list(rows.items())[:_N_ROWS]:
+        table.add_row(key, *cells)
     out.print(table)
-    if len(keys) > _N_TAGS_SHOWN:
-        out.print(f"... and {len(keys) - _N_TAGS_SHOWN} more; --json shows all", style="dim")
-
-
-def _print_details(file: FileInspection, number: str) -> None:
+    if len(rows) > _N_ROWS:
+        out.print(f"... and {len(rows) - _N_ROWS} more; --json shows all", style="dim")
     out.print()
-    out.print(Text(f"{number} {file.path}".strip(), style="bold"))
+
+
+def _print_details(file: FileInspection) -> None:
+    out.print()
+    out.print(Text(file.path, style="bold"))
     if file.columns:
         cells = "  ".join(f"{i}: {cell}" for i, cell in enumerate(file.columns))
         out.print(Text(f"columns  {cells}"))
-    for name, lengths in (
-        ("words a sentence", file.sentence_lengths),
-        ("sentences a document", file.document_lengths),
-    ):
-        if lengths:
-            out.print(f"{name}  {_lengths(lengths)}", highlight=False)
     if file.cut_entities:
         out.print(f"{file.cut_entities} entities begin or end inside a word", highlight=False)
     for line in file.report.lines()[1:]:
@@ -180,8 +183,5 @@ def _print_details(file: FileInspection, number: str) -> None:
         out.print(Text(f"      {names}", style="dim"))
 
 
-def _lengths(lengths: Lengths) -> str:
-    return (
-        f"min {lengths.min}, median {lengths.median}, mean {lengths.mean:.1f}, "
-        f"95 % {lengths.p95}, max {lengths.max}"
-    )
+def _lengths(lengths: Lengths | None) -> str:
+    return f"{lengths.min} / {lengths.median} / {lengths.max}" if lengths else "-"
