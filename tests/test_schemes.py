@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seqeval.metrics.sequence_labeling import get_entities
+from seqeval.metrics.sequence_labeling import get_entities  # type: ignore[import-untyped]
 
 from nertune import schemes
 from nertune.errors import TagError
 from nertune.schemes import SCHEMES, Scheme, Span
 
 quick = settings(deadline=None, max_examples=100)
-all_schemes = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+all_schemes = pytest.mark.parametrize("scheme", list(SCHEMES.values()), ids=list(SCHEMES))
 
 # Every kind of neighbourhood there is: single, two and three words, touching the same label,
 # another label, O, and both edges.
@@ -94,7 +94,7 @@ def test_repair_is_idempotent_keeps_entities_and_counts_changes(
     assert {schemes.split_tag(tag)[0] for tag in repaired} <= {"O", *scheme.letters}
 
 
-@pytest.mark.parametrize(("source", "target"), product(SCHEMES.values(), repeat=2))
+@pytest.mark.parametrize(("source", "target"), list(product(SCHEMES.values(), repeat=2)))
 def test_convert_between_all_pairs(source: Scheme, target: Scheme) -> None:
     converted = schemes.convert(WRITTEN[source.name].split(), target)
     assert converted == schemes.encode(readable(source, RICH), N_RICH, target)
@@ -121,8 +121,9 @@ def test_detect_finds_the_scheme_in_spite_of_violations(
     good = WRITTEN[scheme.name].split()
     bad = [*good[:position], damage, *good[position + 1 :]]
     found, n_violations = schemes.detect([good] * 10 + [bad])
-    assert found is scheme
-    assert n_violations <= 3
+    # A single B- tells IOB1 from IO, which has no such letter.
+    assert found.name == ("IOB1" if scheme.name == "IO" and damage == "B-PER" else scheme.name)
+    assert n_violations <= 2
 
 
 def test_detect_prefers_iob2_where_nothing_is_tagged() -> None:
@@ -158,7 +159,7 @@ def test_whatever_transitions_allow_is_what_encode_writes(scheme: Scheme) -> Non
         for rows in product(range(len(tags)), repeat=length):
             sequence = [tags[row] for row in rows]
             valid = start[rows[0]] and end[rows[-1]]
-            valid = valid and all(allowed[a][b] for a, b in zip(rows, rows[1:], strict=False))
+            valid = valid and all(allowed[a][b] for a, b in pairwise(rows))
             n_valid += valid
             assert valid == (schemes.convert(sequence, scheme) == sequence), sequence
     assert n_valid > 3**4
@@ -210,7 +211,8 @@ def test_the_letters_of_bilou_and_bmes_are_read_as_those_of_iobes(tags: list[str
 
 
 def test_tag_sets_and_labels() -> None:
-    assert schemes.tag_set(["PER", "LOC"], SCHEMES["IOB2"]) == "O B-PER I-PER B-LOC I-LOC".split()
+    tags = schemes.tag_set(["PER", "LOC"], SCHEMES["IOB2"])
+    assert " ".join(tags) == "O B-PER I-PER B-LOC I-LOC"
     for scheme in SCHEMES.values():
         assert schemes.labels_of(schemes.tag_set(["PER", "LOC"], scheme)) == ["LOC", "PER"]
         assert schemes.scheme_named(scheme.name.lower()) is scheme

@@ -58,6 +58,7 @@ class DataSettings(ReadSettings):
     train: list[str] = Field(min_length=1, description="one file or several")
     dev: list[str] = Field(default=[], description="chooses the best checkpoint")
     test: list[str] = Field(default=[], description="scored once, at the end")
+    cache: str = Field("~/.cache/nertune", description="folder for encoded training data")
 
     @field_validator("train", "dev", "test", mode="before")
     @classmethod

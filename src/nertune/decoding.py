@@ -67,7 +67,8 @@ class Decoder:
         tag_ids: (n_words,), as `best_tags` gives them.
         """
         ends = sentence_starts[1:]
-        filled = np.unique(np.searchsorted(ends, np.flatnonzero(tag_ids != self.outside), "right"))
+        in_entity = np.array([tag != schemes.OUTSIDE for tag in self.tags])[tag_ids]
+        filled = np.unique(np.searchsorted(ends, np.flatnonzero(in_entity), "right"))
         scores: list[list[float]] = [[] for _ in ends]
         for sentence in filled.tolist():
             start, end = sentence_starts[sentence], sentence_starts[sentence + 1]
@@ -89,18 +90,20 @@ class Decoder:
         broken = np.flatnonzero(~fine)
         return [int(i) for i in np.unique(np.searchsorted(sentence_starts, broken, "right") - 1)]
 
+    @np.errstate(divide="ignore")  # log(0): what is forbidden
     def _posteriors(self, emissions: Doubles, tag_ids: Ints) -> list[float]:
         tables = self.tables
         forward, backward = _forward(emissions, tables), _backward(emissions, tables)
         log_total = _log_sum(forward[-1] + np.where(tables.end, 0.0, -np.inf))
-        spans = schemes.decode([self.tags[i] for i in tag_ids])
+        labels = np.array([schemes.split_tag(tag)[1] for tag in self.tags])
         scores = []
-        for start, end, _ in spans:
-            inner = tag_ids[start:end]
-            score = _into(forward, emissions, tables, start, int(inner[0]))
-            score += emissions[np.arange(start + 1, end), inner[1:]].sum()
-            score += _out_of(backward, emissions, tables, end, int(inner[-1]))
-            scores.append(float(min(1.0, np.exp(score - log_total))))
+        for start, end, label in schemes.decode([self.tags[i] for i in tag_ids]):
+            paths = np.where(labels == label, _into(forward, emissions, tables, start), -np.inf)
+            for i in range(start + 1, end):
+                paths = _log_dot(paths, tables.allowed & tables.continues) + emissions[i]
+            score = _log_sum(paths + _out_of(backward, emissions, tables, end))
+            # A tag list that allows no sequence at all gives no reading any probability.
+            scores.append(0.0 if score == -np.inf else float(np.exp(min(0.0, score - log_total))))
         return scores
 
 
@@ -110,7 +113,8 @@ def viterbi(emissions: Floats, tables: schemes.Transitions) -> Ints:
     A forbidden step costs 10 000, so that a tag list which allows no path at all (one without O)
     still gets the least bad one.
     """
-    steps = np.where(tables.allowed, 0.0, NEVER)
+    steps = np.where(tables.allowed, 0.0, float(NEVER))
+    emissions = emissions.astype(np.float64)  # single precision would lose digits in long sentences
     best = emissions[0] + np.where(tables.start, 0.0, NEVER)
     origins = np.zeros(emissions.shape, dtype=np.int64)
     for i in range(1, len(emissions)):
@@ -158,30 +162,32 @@ def _backward(emissions: Doubles, tables: schemes.Transitions) -> Doubles:
 
 
 def _into(
-    forward: Doubles, emissions: Doubles, tables: schemes.Transitions, start: int, tag: int
-) -> float:
-    """Log weight of all beginnings after which `tag` at word `start` opens a new entity."""
-    if start == 0:
-        return float(forward[0, tag])
-    opens = tables.allowed[:, tag] & ~tables.continues[:, tag]
-    return float(_log_sum(forward[start - 1][opens]) + emissions[start, tag])
+    forward: Doubles, emissions: Doubles, tables: schemes.Transitions, start: int
+) -> Doubles:
+    """(n_tags,): log weight of all beginnings after which a tag at word `start` opens an entity."""
+    paths: Doubles = forward[0]
+    if start > 0:
+        opens = tables.allowed & ~tables.continues
+        paths = _log_dot(forward[start - 1], opens) + emissions[start]
+    return paths
 
 
 def _out_of(
-    backward: Doubles, emissions: Doubles, tables: schemes.Transitions, end: int, tag: int
-) -> float:
-    """Log weight of all endings in which the entity with `tag` at word `end - 1` ends there."""
-    if end == len(emissions):
-        return float(backward[-1, tag])
-    closes = tables.allowed[tag] & ~tables.continues[tag]
-    return float(_log_sum((backward[end] + emissions[end])[closes]))
+    backward: Doubles, emissions: Doubles, tables: schemes.Transitions, end: int
+) -> Doubles:
+    """(n_tags,): log weight of all endings in which a tag at word `end - 1` ends its entity."""
+    paths: Doubles = backward[-1]
+    if end < len(emissions):
+        closes = tables.allowed & ~tables.continues
+        paths = _log_dot(backward[end] + emissions[end], closes.T)
+    return paths
 
 
 def _log_dot(weights: Doubles, allowed: npt.NDArray[np.bool_]) -> Doubles:
-    """log of (exp(weights) @ allowed), shifted so that nothing overflows."""
-    top = max(weights.max(), -1e300)
-    with np.errstate(divide="ignore"):
-        result: Doubles = np.log(np.exp(weights - top) @ allowed) + top
+    """log of (exp(weights) @ allowed), shifted column by column so that nothing vanishes."""
+    paths = np.where(allowed, weights[:, None], -np.inf)
+    top = np.maximum(paths.max(axis=0), -1e300)
+    result: Doubles = np.log(np.exp(paths - top).sum(axis=0)) + top
     return result
 
 

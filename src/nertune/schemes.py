@@ -276,6 +276,12 @@ def tag_set(labels: Iterable[str], scheme: Scheme) -> list[str]:
     return [OUTSIDE, *(f"{letter}-{label}" for label in labels for letter in scheme.letters)]
 
 
+def continued(tag: str, scheme: Scheme) -> str:
+    """The tag of a word's further pieces: that of a word inside the entity (B- becomes I-)."""
+    prefix, label = split_tag(tag)
+    return tag if prefix == OUTSIDE else f"{scheme.spelling[2]}-{label}"
+
+
 def labels_of(tags: Iterable[str]) -> list[str]:
     """The labels of a set of tags, sorted, O left out."""
     return sorted({label for _, label in map(split_tag, tags)} - {""})

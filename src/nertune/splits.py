@@ -1,25 +1,22 @@
-"""The splits of a run: files to documents, gold tags and encoded windows."""
+"""The splits of a run: files to documents and gold tags, and what reading them showed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import Any
 
 from nertune import schemes
 from nertune.config import ReadSettings
 from nertune.data import ReadReport, read
 from nertune.documents import Document
-from nertune.encoding import Encoded, Encoder, Ints, join
 from nertune.errors import DataError
 from nertune.splitting import split
 
-_CHUNK_WORDS = 50_000
-
 CUT = "entities that begin or end inside a word (widened to whole words)"
 DIVIDED = "entities that cross a sentence end (divided there)"
+CUT_PIECES = "pieces of words longer than a window (not seen; the words are)"
 RETAGGED = "tags that break their scheme (read as conlleval reads them)"
 
 
@@ -33,6 +30,7 @@ class SplitFacts:
     documents: int = 0
     sentences: int = 0
     words: int = 0
+    cut_pieces: int = 0
     changed: Counter[str] = field(default_factory=Counter)
     report: ReadReport = field(default_factory=ReadReport)
 
@@ -41,10 +39,48 @@ class SplitFacts:
         """The scheme the split's tags are written in; IOB2 where it has entities only."""
         return self.evidence.best()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON; `from_dict` reads it back."""
+        return {
+            "name": self.name,
+            "pairs": [[*pair, count] for pair, count in self.evidence.pairs.items()],
+            "labels": dict(self.labels),
+            "documents": self.documents,
+            "sentences": self.sentences,
+            "words": self.words,
+            "cut_pieces": self.cut_pieces,
+            "changed": dict(self.changed),
+            "report": self.report.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any]) -> SplitFacts:
+        """The facts that `to_dict` wrote."""
+        pairs = Counter({(a, b, same): count for a, b, same, count in facts["pairs"]})
+        counters = ("skipped", "repaired", "ignored_keys")
+        report: dict[str, Any] = {
+            key: Counter(value) if key in counters else value
+            for key, value in facts["report"].items()
+        }
+        return cls(
+            facts["name"],
+            schemes.SchemeEvidence(pairs),
+            Counter(facts["labels"]),
+            facts["documents"],
+            facts["sentences"],
+            facts["words"],
+            facts["cut_pieces"],
+            Counter(facts["changed"]),
+            ReadReport(**report),
+        )
+
     def lines(self) -> list[str]:
         """What was skipped, repaired or changed, in sentences."""
         lines = [f"{self.name}: {line}" for line in self.report.lines()[1:]]
-        return lines + [f"{self.name}: {count} {what}" for what, count in self.changed.items()]
+        lines += [f"{self.name}: {count} {what}" for what, count in self.changed.items()]
+        if self.cut_pieces:
+            lines.append(f"{self.name}: {self.cut_pieces} {CUT_PIECES}")
+        return lines
 
 
 def read_split(
@@ -109,59 +145,6 @@ def gold_tags(document: Document, scheme: schemes.Scheme, facts: SplitFacts) -> 
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """A split as the trainer sees it: windows, and a tag id for each word.
-
-    tags: the model's tags. tag_ids: (n_words,), places in `tags`.
-    """
-
-    encoded: Encoded
-    tag_ids: Ints
-    tags: tuple[str, ...]
-    facts: SplitFacts
-
-
-def load_training_data(
-    paths: Sequence[str], settings: ReadSettings, encoder: Encoder, scheme: schemes.Scheme
-) -> TrainingData:
-    """Read, tag and encode the training split without keeping its documents."""
-    facts = SplitFacts("train")
-    parts: list[Encoded] = []
-    places: dict[str, int] = {}
-    ids: list[Ints] = []
-    for chunk in _chunks(read_split("train", paths, settings, facts)):
-        parts.append(encoder.encode(chunk))
-        names = [tag for document in chunk for tag in _training_tags(document, scheme, facts)]
-        for name in dict.fromkeys(names):
-            places.setdefault(name, len(places))
-        ids.append(np.fromiter(map(places.__getitem__, names), np.int64, len(names)))
-    if not facts.labels:
-        raise DataError(
-            f"{', '.join(paths)}: holds no entity; expected annotated text. Is "
-            "data.tag_column the column of the tags?"
-        )
-    tags = tuple(schemes.tag_set(sorted(facts.labels), scheme))
-    final = {tag: i for i, tag in enumerate(tags)}
-    order = np.array([final[name] for name in places], dtype=np.int64)
-    facts.changed += _violations(facts)
-    return TrainingData(join(parts), order[np.concatenate(ids)], tags, facts)
-
-
-def _training_tags(document: Document, scheme: schemes.Scheme, facts: SplitFacts) -> list[str]:
-    tags = document.tags_in(scheme)
-    if document.tags is None:
-        n_entities = sum(len(schemes.decode(tags[a:b])) for a, b in document.sentences)
-        if n_entities > len(document.entities):
-            facts.changed[DIVIDED] += n_entities - len(document.entities)
-    return tags
-
-
-def _violations(facts: SplitFacts) -> Counter[str]:
-    count = facts.evidence.violations(facts.scheme)
-    return Counter({RETAGGED: count} if count else {})
-
-
-@dataclass(frozen=True)
 class GoldSplit:
     """A split to be scored: its documents, the gold tag of every word, and how it was read."""
 
@@ -195,16 +178,3 @@ def label_warnings(train: SplitFacts, others: Iterable[SplitFacts]) -> list[str]
         if absent and other.labels:
             lines.append(f"{other.name} lacks labels that train has: {', '.join(absent)}")
     return lines
-
-
-def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    chunk: list[Document] = []
-    n_words = 0
-    for document in documents:
-        chunk.append(document)
-        n_words += document.n_words
-        if n_words >= _CHUNK_WORDS:
-            yield chunk
-            chunk, n_words = [], 0
-    if chunk:
-        yield chunk

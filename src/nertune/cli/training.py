@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ Set = Annotated[
     typer.Option("--set", help="Change one setting, as training.epochs=3. May be repeated."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")]
+Rebuild = Annotated[
+    bool, typer.Option("--rebuild", help="Encode the training data anew, not from the cache.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Begin anew where --out holds a run.")]
 
 
@@ -32,6 +35,7 @@ def train(
     ] = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    rebuild: Rebuild = False,
 ) -> None:
     """Fine-tune an encoder, score it on dev and test, and write a run folder.
 
@@ -45,7 +49,7 @@ def train(
     """
     loaded = load_recipe(recipe, settings or [])
     folder = out or Path("runs") / loaded.name
-    _train(loaded, folder, resume, overwrite)
+    _train(loaded, folder, resume=resume, overwrite=overwrite, rebuild=rebuild)
     render.out.print(f"\nThe model is in [bold]{folder / 'model'}[/]. Try it:")
     render.out.print(f"  echo 'Some text.' | nertune predict {folder} -", highlight=False)
 
@@ -62,7 +66,7 @@ def quickstart(
 
     nertune quickstart
     """
-    _train(load_recipe("quickstart"), out, False, overwrite)
+    _train(load_recipe("quickstart"), out, overwrite=overwrite)
     from nertune.engine import Tagger
 
     tagger = Tagger.load(out)
@@ -83,10 +87,10 @@ def quickstart(
     )
 
 
-def _train(recipe: Recipe, folder: Path, resume: bool, overwrite: bool) -> None:
+def _train(recipe: Recipe, folder: Path, **options: Any) -> None:
     from nertune.training import train as run
 
-    result = run(recipe, folder, resume=resume, overwrite=overwrite)
+    result = run(recipe, folder, **options)
     for name, scores in result.scores.items():
         render.out.print()
         render.print_scores(scores, name)

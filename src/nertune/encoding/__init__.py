@@ -6,7 +6,7 @@ sentence longer than a window is divided, and then each word is taken from the w
 stands farthest from an edge.
 """
 
-from nertune.encoding.arrays import NEVER, NO_PIECE, Encoded, Floats, Ints, join, stitch
+from nertune.encoding.arrays import NEVER, NO_PIECE, Encoded, Floats, Ints, stitch
 from nertune.encoding.encoder import Batch, Encoder
 from nertune.encoding.labels import IGNORED, AlignedPiece, align, piece_labels
 from nertune.encoding.tokenizer import SHAPES, normalise_tokenizer, special_pieces, word_shape
@@ -23,7 +23,6 @@ __all__ = [
     "Floats",
     "Ints",
     "align",
-    "join",
     "normalise_tokenizer",
     "piece_labels",
     "special_pieces",

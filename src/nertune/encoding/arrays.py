@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,22 @@ NO_PIECE = -1
 
 NEVER = np.float32(-1e4)
 """The emission of a tag that a word cannot have."""
+
+
+class Windows(Protocol):
+    """Windows one after another: what a batch is cut from."""
+
+    @property
+    def ids(self) -> npt.NDArray[np.int32]:
+        """(n_pieces,)."""
+
+    @property
+    def types(self) -> npt.NDArray[np.uint8]:
+        """(n_pieces,)."""
+
+    @property
+    def window_starts(self) -> Ints:
+        """(n_windows + 1,)."""
 
 
 @dataclass(frozen=True)
@@ -69,33 +86,6 @@ def stitch(logits: Floats, encoded: Encoded, outside: int = 0) -> Floats:
         emissions[lost] = NEVER
         emissions[lost, outside] = 0
     return emissions
-
-
-def join(parts: Sequence[Encoded]) -> Encoded:
-    """Several encoded stretches of a corpus as one."""
-    if len(parts) == 1:
-        return parts[0]
-    piece_shift = starts_of([len(part.ids) for part in parts])
-    word_shift = starts_of([part.n_words for part in parts])
-
-    def starts(name: str, shifts: Ints) -> Ints:
-        arrays = [getattr(part, name)[:-1] + s for part, s in zip(parts, shifts, strict=False)]
-        return np.append(np.concatenate(arrays), shifts[-1]).astype(np.int64)
-
-    word_piece = [
-        np.where(part.word_piece == NO_PIECE, NO_PIECE, part.word_piece + shift)
-        for part, shift in zip(parts, piece_shift, strict=False)
-    ]
-    return Encoded(
-        np.concatenate([part.ids for part in parts]),
-        np.concatenate([part.types for part in parts]),
-        starts("window_starts", piece_shift),
-        np.concatenate(word_piece),
-        np.concatenate([part.word_sizes for part in parts]),
-        starts("sentence_starts", word_shift),
-        starts("document_starts", word_shift),
-        sum(part.n_cut_pieces for part in parts),
-    )
 
 
 def starts_of(sizes: Sequence[int] | Ints) -> Ints:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from nertune.config import WindowSettings
 from nertune.documents import Document
-from nertune.encoding.arrays import NO_PIECE, Encoded, Ints, ranges_of, starts_of
+from nertune.encoding.arrays import NO_PIECE, Encoded, Ints, Windows, ranges_of, starts_of
 from nertune.encoding.tokenizer import special_pieces, word_shape
 from nertune.encoding.windows import Room, lay
 from nertune.errors import EncodingError
@@ -76,7 +76,7 @@ class Encoder:
             (sentence_starts, document_starts, n_cut),
         )
 
-    def pad(self, encoded: Encoded, windows: Sequence[int] | Ints) -> Batch:
+    def pad(self, encoded: Windows, windows: Sequence[int] | Ints) -> Batch:
         """Some windows as rows padded to the longest of them."""
         starts = encoded.window_starts[windows]
         lengths = encoded.window_starts[np.asarray(windows) + 1] - starts

@@ -17,32 +17,24 @@ IGNORED = -100
 """The label of a piece that does not count in the loss."""
 
 
-def piece_labels(encoded: Encoded, tag_ids: Ints, tags: Sequence[str], all_pieces: bool) -> Ints:
+def piece_labels(
+    encoded: Encoded, tag_ids: Ints, tags: Sequence[str], all_of: schemes.Scheme | None = None
+) -> Ints:
     """(n_pieces,): the tag id that each piece is trained on, IGNORED where it does not count.
 
     The first piece of a word carries the word's tag, in the one window that predicts the word. With
-    `all_pieces` the others carry the tag of a word inside the entity (B- becomes I-).
+    `all_of`, the scheme of the tags, the word's other pieces carry the continued tag, which must be
+    among `tags`.
     """
     labels = np.full(len(encoded.ids), IGNORED, np.int64)
     known = encoded.word_piece != NO_PIECE
     labels[encoded.word_piece[known]] = tag_ids[known]
-    if all_pieces:
-        inner = np.array(_continued(tags), dtype=np.int64)
+    if all_of:
+        inner = np.array([tags.index(schemes.continued(tag, all_of)) for tag in tags])
         for k in range(1, int(encoded.word_sizes.max(initial=0))):
             more = known & (encoded.word_sizes > k)
             labels[encoded.word_piece[more] + k] = inner[tag_ids[more]]
     return labels
-
-
-def _continued(tags: Sequence[str]) -> list[int]:
-    """For each tag the one that its word's further pieces carry."""
-    places = {tag: i for i, tag in enumerate(tags)}
-    continued = []
-    for tag in tags:
-        _, label = schemes.split_tag(tag)
-        inside = [f"{letter}-{label}" for letter in "IM" if f"{letter}-{label}" in places]
-        continued.append(places[inside[0]] if label and inside else places[tag])
-    return continued
 
 
 @dataclass(frozen=True)
@@ -74,8 +66,8 @@ def align(
     encoded = encoder.encode([alone])
     names = schemes.tag_set(schemes.labels_of(tags), scheme)
     ids = np.array([names.index(tag) for tag in tags], dtype=np.int64)
-    first = piece_labels(encoded, ids, names, all_pieces=False)
-    every = piece_labels(encoded, ids, names, all_pieces=True)
+    first = piece_labels(encoded, ids, names)
+    every = piece_labels(encoded, ids, names, scheme)
     owner = np.full(len(encoded.ids), NO_PIECE)
     for word, (place, size) in enumerate(zip(encoded.word_piece, encoded.word_sizes, strict=True)):
         if place != NO_PIECE:

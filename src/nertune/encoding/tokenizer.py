@@ -42,10 +42,22 @@ def normalise_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     raw = json.loads(tokenizer.to_str())
     raw["truncation"] = None
     raw["padding"] = None
-    for step in _steps(raw.get("pre_tokenizer")):
-        if step["type"] == "ByteLevel":
+    for place, step in enumerate(_steps(raw.get("pre_tokenizer"))):
+        if step["type"] != "ByteLevel" or step["add_prefix_space"]:
+            continue
+        if place == 0:
             step["add_prefix_space"] = True
+        else:  # here it would put a space before every part of a word that was cut before
+            raw["normalizer"] = _with_space(raw.get("normalizer"))
     return Tokenizer.from_str(json.dumps(raw))
+
+
+def _with_space(normalizer: dict[str, object] | None) -> dict[str, object]:
+    """The normaliser, made to put a space before each word; once, however often it is called."""
+    space = {"type": "Prepend", "prepend": " "}
+    inner = normalizer.get("normalizers") if normalizer else []
+    steps = inner if isinstance(inner, list) else [normalizer]
+    return {"type": "Sequence", "normalizers": [*(s for s in steps if s != space), space]}
 
 
 def _steps(step: dict[str, object] | None) -> Iterator[dict[str, object]]:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
@@ -38,9 +39,10 @@ import nertune
 from nertune import schemes
 from nertune.bundle import TaggerSettings
 from nertune.config import Recipe
+from nertune.corpus import Corpus, Source, training_corpus
 from nertune.data import write_columns
 from nertune.documents import Document
-from nertune.encoding import Encoder, piece_labels
+from nertune.encoding import Encoder
 from nertune.engine import Tagger
 from nertune.errors import OutputError, RecipeError, StoppedError
 from nertune.evaluation import GoldScorer
@@ -48,13 +50,7 @@ from nertune.files import make_folder, whole_file
 from nertune.model import new_model, new_tokenizer, save_model
 from nertune.runtimes.torch import TorchRuntime
 from nertune.scoring import Scores
-from nertune.splits import (
-    GoldSplit,
-    TrainingData,
-    label_warnings,
-    load_gold,
-    load_training_data,
-)
+from nertune.splits import GoldSplit, SplitFacts, label_warnings, load_gold
 from nertune.training.progress import Interrupt, MetricsFile, ShowProgress
 from nertune.training.trainer import Batches, Collator, NerTrainer
 
@@ -80,22 +76,26 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    rebuild: bool = False,
     console: Console | None = None,
 ) -> RunResult:
     """Fine-tune, choose the best checkpoint on dev, score dev and test, write the run folder.
 
     resume: go on from the last checkpoint in `out`. overwrite: begin anew where `out` holds a run.
+    rebuild: encode the training data anew instead of taking it from the cache.
     Raises DataError, RecipeError or BundleError before anything is trained, OutputError where `out`
     cannot be written, StoppedError after Ctrl-C.
     """
-    return _Run(recipe, Path(out), console or Console(stderr=True)).execute(resume, overwrite)
+    run = _Run(recipe, Path(out), console or Console(stderr=True), rebuild)
+    return run.execute(resume, overwrite)
 
 
 class _Run:
     """One run from start to end."""
 
-    def __init__(self, recipe: Recipe, folder: Path, console: Console) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, console: Console, rebuild: bool) -> None:
         self.recipe = recipe
+        self.rebuild = rebuild
         self.folder = folder
         self.console = console
         self.scheme = schemes.scheme_named(recipe.model.scheme)
@@ -108,17 +108,17 @@ class _Run:
         _check_precision(self.recipe)
         tokenizer = new_tokenizer(self.recipe.model)
         encoder = Encoder(tokenizer, self.recipe.window, self.recipe.model.shapes)
-        data = load_training_data(self.recipe.data.train, self.recipe.data, encoder, self.scheme)
+        corpus = self._corpus(encoder)
         golds = [
             load_gold(name, paths, self.recipe.data, self.scheme)
             for name, paths in (("dev", self.recipe.data.dev), ("test", self.recipe.data.test))
             if paths
         ]
-        self._tell(data, golds)
+        self._tell(corpus.facts, golds)
         set_seed(self.recipe.training.seed)
-        model = new_model(self.recipe.model, data.tags, self.recipe.window)
+        model = new_model(self.recipe.model, corpus.tags, self.recipe.window)
         settings = TaggerSettings(
-            tags=data.tags,
+            tags=corpus.tags,
             scheme=self.scheme.name,
             window=self.recipe.window,
             shapes=self.recipe.model.shapes,
@@ -128,8 +128,8 @@ class _Run:
         with whole_file(self.folder / "recipe.yaml") as handle:
             handle.write(self.recipe.to_yaml())
         tagger = Tagger(TorchRuntime(model), settings, tokenizer)
-        scorers = {gold.name: GoldScorer(gold, encoder, data.tags) for gold in golds}
-        speed = self._fit(model, tagger, encoder, data, scorers.get("dev"), checkpoint)
+        scorers = {gold.name: GoldScorer(gold, encoder, corpus.tags) for gold in golds}
+        speed = self._fit(model, tagger, corpus, scorers.get("dev"), checkpoint)
         return self._finish(model, tagger, scorers, speed)
 
     def _open_folder(self, resume: bool, overwrite: bool) -> str | None:
@@ -158,9 +158,15 @@ class _Run:
             )
         return last
 
-    def _tell(self, data: TrainingData, golds: list[GoldSplit]) -> None:
+    def _corpus(self, encoder: Encoder) -> Corpus:
+        data = self.recipe.data
+        all_pieces = self.recipe.training.loss_pieces == "all"
+        source = Source(data.train, data, self.scheme, all_pieces)
+        return training_corpus(source, encoder, data.cache, self.rebuild)
+
+    def _tell(self, train: SplitFacts, golds: list[GoldSplit]) -> None:
         """Print what was read, and everything that was skipped, changed or does not fit."""
-        facts = [data.facts, *(gold.facts for gold in golds)]
+        facts = [train, *(gold.facts for gold in golds)]
         for split in facts:
             self.console.print(
                 f"{split.name:5} {split.documents:,} documents, {split.sentences:,} sentences, "
@@ -168,12 +174,7 @@ class _Run:
                 highlight=False,
             )
         self.warnings = [line for split in facts for line in split.lines()]
-        self.warnings += label_warnings(data.facts, [gold.facts for gold in golds])
-        if data.encoded.n_cut_pieces:
-            self.warnings.append(
-                f"train: {data.encoded.n_cut_pieces} pieces of words longer than a window "
-                "are not seen"
-            )
+        self.warnings += label_warnings(train, [gold.facts for gold in golds])
         for line in self.warnings:
             self.console.print(f"[yellow]warning:[/] {line}", highlight=False)
 
@@ -181,19 +182,16 @@ class _Run:
         self,
         model: PreTrainedModel,
         tagger: Tagger,
-        encoder: Encoder,
-        data: TrainingData,
+        corpus: Corpus,
         dev: GoldScorer | None,
         checkpoint: str | None,
     ) -> float:
         """Run the Trainer; annotated words trained on per second."""
         settings = self.recipe.training
         arguments = self._arguments(dev is not None)
-        batches = Batches(
-            data.encoded.window_lengths, settings, arguments.process_index, arguments.world_size
-        )
-        labels = piece_labels(data.encoded, data.tag_ids, data.tags, settings.loss_pieces == "all")
-        collator = Collator(encoder, data, labels, batches)
+        lengths = np.diff(corpus.window_starts)
+        batches = Batches(lengths, settings, arguments.process_index, arguments.world_size)
+        collator = Collator(tagger.encoder, corpus, batches)
 
         def evaluation() -> dict[str, float]:
             scores, loss = dev(tagger) if dev else (Scores(), 0.0)

@@ -14,9 +14,9 @@ from transformers import Trainer
 
 from nertune.batching import plan
 from nertune.config import TrainingSettings
-from nertune.encoding import IGNORED, NO_PIECE, Encoder, Ints
+from nertune.corpus import Corpus
+from nertune.encoding import IGNORED, Encoder, Ints
 from nertune.model import head_parameters
-from nertune.splits import TrainingData
 
 
 class Batches(Sampler[list[int]]):
@@ -85,31 +85,22 @@ class Collator:
     """Window numbers to padded tensors; counts the words it has handed out."""
 
     encoder: Encoder
-    data: TrainingData
-    labels: Ints
+    corpus: Corpus
     batches: Batches
     n_words: int = 0
 
     def __call__(self, windows: list[int]) -> dict[str, torch.Tensor]:
-        encoded = self.data.encoded
-        batch = self.encoder.pad(encoded, windows)
-        starts = encoded.window_starts[windows]
-        columns = np.arange(batch.ids.shape[1])
+        batch = self.encoder.pad(self.corpus, windows)
+        starts = self.corpus.window_starts[windows]
         inside = batch.mask.astype(bool)
-        places = np.where(inside, starts[:, None] + columns, 0)
-        labels = np.where(inside, self.labels[places], IGNORED)
+        places = np.where(inside, starts[:, None] + np.arange(batch.ids.shape[1]), 0)
+        labels = np.where(inside, self.corpus.labels[places], IGNORED).astype(np.int64)
         inputs = {"input_ids": batch.ids, "attention_mask": batch.mask, "labels": labels}
         if self.encoder.shapes:
             kept = ~self.batches.without_shapes(windows)
             inputs["token_type_ids"] = batch.types * kept[:, None]
-        self.n_words += int(self.window_words[windows].sum())
+        self.n_words += int(self.corpus.window_words[windows].sum())
         return {name: torch.from_numpy(values) for name, values in inputs.items()}
-
-    def __post_init__(self) -> None:
-        encoded = self.data.encoded
-        known = encoded.word_piece[encoded.word_piece != NO_PIECE]
-        window = np.searchsorted(encoded.window_starts, known, "right") - 1
-        self.window_words = np.bincount(window, minlength=encoded.n_windows)
 
 
 class Loader(DataLoader[int]):
@@ -151,7 +142,7 @@ class NerTrainer(Trainer):
         self.evaluation = evaluation
         super().__init__(
             data_collator=collator,
-            train_dataset=_Places(collator.data.encoded.n_windows),
+            train_dataset=_Places(collator.corpus.n_windows),
             # Never read: Trainer only wants to know that there is something to evaluate on.
             eval_dataset=_Places(0) if evaluation else None,
             compute_loss_func=word_loss,
@@ -162,7 +153,7 @@ class NerTrainer(Trainer):
         """All windows once an epoch, already divided among the processes."""
         collator: Any = self.data_collator
         return Loader(
-            _Places(collator.data.encoded.n_windows),
+            _Places(collator.corpus.n_windows),
             batch_sampler=collator.batches,
             collate_fn=collator,
             pin_memory=self.args.dataloader_pin_memory and torch.cuda.is_available(),

@@ -1,0 +1,222 @@
+"""Documents: offsets, words and sentences that fit each other, and every refusal."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nertune.documents import Document, Entity
+from nertune.errors import DocumentError, TagError
+from nertune.schemes import SCHEMES, Span
+from nertune.splitting import split
+
+WORDS = ["Ann", "Lee", "left", "New", "York", ".", "Bob", "stayed"]
+TAGS = ["B-PER", "I-PER", "O", "B-LOC", "I-LOC", "O", "B-PER", "O"]
+SENTENCES = [(0, 6), (6, 8)]
+TEXT = "Ann Lee left New York .\nBob stayed"
+SPANS = [(0, 2, "PER"), (3, 5, "LOC"), (6, 7, "PER")]
+ENTITIES = (
+    Entity(0, 7, "PER", "Ann Lee"),
+    Entity(13, 21, "LOC", "New York"),
+    Entity(24, 27, "PER", "Bob"),
+)
+
+
+@pytest.fixture
+def document() -> Document:
+    return Document.from_words(WORDS, TAGS, SENTENCES, id="a1")
+
+
+def test_words_and_tags_make_a_text_with_entities(document: Document) -> None:
+    assert document.text == TEXT
+    assert document.words == WORDS
+    assert document.n_words == 8
+    assert document.sentences == tuple(SENTENCES)
+    assert document.entities == ENTITIES
+    assert document.tags == tuple(TAGS)
+    assert list(document.sentence_tags()) == [tuple(TAGS[:6]), tuple(TAGS[6:])]
+    assert document.id == "a1"
+    assert document.split
+    assert document.cut_entities == []
+
+
+def test_words_and_word_ranges_make_the_same_document_without_tags(document: Document) -> None:
+    other = Document.from_words(WORDS, None, SENTENCES, reversed(SPANS), id="a1")
+    assert other == dataclasses.replace(document, tags=None)
+    assert list(other.sentence_tags()) == []
+
+
+def test_text_and_character_ranges_make_the_same_entities() -> None:
+    raw = Document.from_text(TEXT, [(24, 27, "PER"), (0, 7, "PER"), (13, 21, "LOC")])
+    assert raw.entities == ENTITIES
+    assert not raw.split
+    assert (raw.word_spans, raw.sentences, raw.tags) == ((), (), None)
+    assert split(raw).label_spans == SPANS
+
+
+def test_without_sentences_all_words_are_one_sentence() -> None:
+    assert Document.from_words(["a", "b"]).sentences == ((0, 2),)
+    assert Document.from_words([]) == Document("")
+    assert Document.from_words(["a"], sentences=[[0, 1]]).sentences == ((0, 1),)  # type: ignore[list-item]
+
+
+def test_an_entity_of_tags_never_crosses_the_end_of_a_sentence() -> None:
+    document = Document.from_words(["a", "b"], ["B-X", "I-X"], [(0, 1), (1, 2)])
+    assert document.label_spans == [(0, 1, "X"), (1, 2, "X")]
+    document = Document.from_words(["a", "b"], None, [(0, 1), (1, 2)], [(0, 2, "X")])
+    assert document.entities[0].text == "a\nb"
+    assert document.tags_in(SCHEMES["IOB2"]) == ["B-X", "B-X"]
+
+
+def test_a_word_may_hold_white_space() -> None:
+    document = Document.from_words(["1 000", "francs"], ["B-X", "O"])
+    assert document.entities == (Entity(0, 5, "X", "1 000"),)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_tags_in_every_scheme_spell_the_same_entities(document: Document, name: str) -> None:
+    tags = document.tags_in(SCHEMES[name])
+    assert document.with_tags(tags).entities == document.entities
+    assert {tag[0] for tag in tags} <= {"O", *SCHEMES[name].letters}
+
+
+def test_tags_in_writes_the_scheme(document: Document) -> None:
+    assert " ".join(document.tags_in(SCHEMES["IOBES"])) == "B-PER E-PER O B-LOC E-LOC O S-PER O"
+
+
+def test_entities_that_begin_or_end_inside_a_word_are_counted_and_widened() -> None:
+    raw = Document.from_text("Anglo-Dutch firm", [(0, 5, "MISC"), (6, 11, "MISC"), (12, 16, "X")])
+    document = split(raw)
+    assert document.words == ["Anglo-Dutch", "firm"]
+    assert [entity.text for entity in document.cut_entities] == ["Anglo", "Dutch"]
+    assert document.label_spans == [(0, 1, "MISC"), (0, 1, "MISC"), (1, 2, "X")]
+    assert document.tags_in(SCHEMES["IOB2"]) == ["B-MISC", "B-X"]
+
+
+def test_an_entity_that_shares_its_first_word_begins_with_the_next() -> None:
+    raw = Document.from_text("Anglo-Dutch firm", [(0, 5, "MISC"), (6, 16, "ORG")])
+    assert split(raw).tags_in(SCHEMES["IOB2"]) == ["B-MISC", "B-ORG"]
+
+
+def test_with_tags_replaces_entities_and_adds_scores(document: Document) -> None:
+    other = document.with_tags(["O"] * 6 + ["B-LOC", "I-LOC"], [0.5])
+    assert other.entities == (Entity(24, 34, "LOC", "Bob stayed", 0.5),)
+    assert other.tags == ("O",) * 6 + ("B-LOC", "I-LOC")
+    assert (other.text, other.words, other.id) == (document.text, document.words, "a1")
+    assert document.with_tags(["O"] * 8).entities == ()
+
+
+def test_documents_are_frozen(document: Document) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        document.text = ""  # type: ignore[misc]
+    assert hash(document) == hash(dataclasses.replace(document))
+
+
+@st.composite
+def articles(draw: st.DrawFn) -> tuple[list[str], list[str], list[tuple[int, int]]]:
+    """Words of any characters, any tags for them, and sentences that cover them."""
+    visible = st.text(min_size=1, max_size=4).filter(lambda word: word == word.strip())
+    words = draw(st.lists(visible, max_size=12))
+    tag = st.sampled_from(["O", "B-A", "I-A", "I-B", "E-A", "S-B", "L-A", "U-A", "M-B"])
+    tags = draw(st.lists(tag, min_size=len(words), max_size=len(words)))
+    ends = sorted(draw(st.sets(st.integers(1, len(words))))) if words else []
+    edges = [0, *[end for end in ends if end < len(words)], *([len(words)] if words else [])]
+    return words, tags, list(pairwise(edges))
+
+
+@given(articles())
+@settings(deadline=None, max_examples=200)
+def test_offsets_name_what_stands_in_the_text(
+    article: tuple[list[str], list[str], list[tuple[int, int]]],
+) -> None:
+    words, tags, sentences = article
+    document = Document.from_words(words, tags, sentences)
+    assert document.words == words
+    lines = [" ".join(words[start:end]) for start, end in sentences]
+    assert document.text == "\n".join(lines)
+    for entity, (start, end, label) in zip(document.entities, document.label_spans, strict=True):
+        assert document.text[entity.start : entity.end] == entity.text
+        assert entity.label == label
+        assert entity.start == document.word_spans[start][0]
+        assert entity.end == document.word_spans[end - 1][1]
+    assert document.cut_entities == []
+    iob2 = document.tags_in(SCHEMES["IOB2"])
+    assert document.with_tags(iob2).entities == document.entities
+
+
+@given(st.text(), st.data())
+@settings(deadline=None, max_examples=200)
+def test_splitting_raw_text_keeps_its_entities(text: str, data: st.DataObject) -> None:
+    position = st.integers(0, len(text))
+    start, end = sorted((data.draw(position), data.draw(position)))
+    part = text[start:end]
+    if not part or part != part.strip():
+        with pytest.raises(DocumentError):
+            Document.from_text(text, [(start, end, "X")])
+        return
+    document = split(Document.from_text(text, [(start, end, "X")]))
+    assert document.entities == (Entity(start, end, "X", part),)
+    [(first, last, _)] = document.label_spans
+    assert first < last
+    assert document.word_spans[first][0] <= start
+    assert document.word_spans[last - 1][1] >= end
+
+
+def from_words(*arguments: Any, **named: Any) -> Callable[[], Document]:
+    return lambda: Document.from_words(*arguments, **named)
+
+
+def from_text(text: str, *spans: Span) -> Callable[[], Document]:
+    return lambda: Document.from_text(text, spans)
+
+
+TWO = Document.from_words(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (from_words("a b"), "words is a string; expected a list"),
+        (from_words(["a", ""]), "word 1 is ''"),
+        (from_words([" a"]), "word 0 is ' a'"),
+        (from_words(["a\u00a0"]), "word 0 is"),
+        (from_words(["a", "\ud83d"]), "lone surrogate"),
+        (from_words(["a", "b"], ["O"]), "1 tags for 2 words"),
+        (from_words(["a"], ["O"], None, []), "tags or entities, not both"),
+        (from_words(["a", "b"], sentences=[(0, 1)]), "do not cover the 2 words"),
+        (from_words(["a", "b"], sentences=[(0, 1), (0, 2)]), "do not cover"),
+        (from_words(["a", "b"], sentences=[(0, 0), (0, 2)]), "do not cover"),
+        (from_words(["a", "b"], sentences=[(0, 3)]), "do not cover"),
+        (from_words(["a", "b"], sentences=[]), "do not cover"),
+        (from_words([], sentences=[(0, 1)]), "do not cover the 0 words"),
+        (from_words(["a"], entities=[(0, 2, "X")]), r"\(0, 2, X\) leaves a document of 1 words"),
+        (from_words(["a"], entities=[(-1, 1, "X")]), "leaves a document"),
+        (from_words(["a"], entities=[(1, 1, "X")]), "leaves a document"),
+        (from_words(["a", "b"], entities=[(1, 2, "X"), (0, 2, "Y")]), "'a b' and 'b' overlap"),
+        (from_text("a\ud83d"), "character 1 of .* lone surrogate"),
+        (from_text("abc", (1, 4, "X")), "leaves a text of 3 characters"),
+        (from_text("abc", (-1, 2, "X")), "leaves a text"),
+        (from_text("abc", (2, 2, "X")), "leaves a text"),
+        (from_text("a b", (0, 2, "X")), "'a ' at 0 begins or ends with white space"),
+        (from_text("a b", (1, 3, "X")), "' b' at 1 begins or ends with white space"),
+        (from_text("abc", (1, 3, "X"), (0, 2, "Y")), "'ab' and 'bc' overlap at character 1"),
+        (lambda: TWO.with_tags(["O"]), "1 tags for 2 words"),
+        (lambda: TWO.with_tags(["O", "B-X"], [0.1, 0.2]), "2 scores for 1 entities"),
+    ],
+)
+def test_parts_that_contradict_each_other_are_refused(
+    make: Callable[[], Document], message: str
+) -> None:
+    with pytest.raises(DocumentError, match=message):
+        make()
+
+
+def test_a_tag_of_no_scheme_is_refused() -> None:
+    with pytest.raises(TagError, match="'NNP'"):
+        Document.from_words(["a"], ["NNP"])
