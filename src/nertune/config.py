@@ -13,19 +13,28 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from nertune import schemes
 from nertune.errors import NertuneError, RecipeError
 
 OnError = Literal["stop", "skip", "repair"]
-Format = Literal["auto", "columns", "jsonl", "json"]
+Format = Literal["auto", "columns", "jsonl", "json", "parquet"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
+_SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " "}
 _PACKAGED = "nertune:"
 _PACKAGE_FOLDER = Path(__file__).parent
 
@@ -37,25 +46,88 @@ class Settings(BaseModel):
 
 
 class ReadSettings(Settings):
-    """How a file of annotations is read."""
+    """How a file of annotations, or a split of a data set, is read.
 
-    format: Format = Field("auto", description="columns, jsonl or json; auto looks at the file")
+    `$NAME` in the path of a data set is an environment variable, as in all paths.
+    """
+
+    format: Format = Field(
+        "auto", description="columns, jsonl, json or parquet; auto looks at the file"
+    )
     separator: str | None = Field(
-        None, description="what stands between columns; none given: any white space"
+        None,
+        min_length=1,
+        description="what stands between columns, as tab; none given: any white space",
     )
     word_column: int = Field(0, description="column of the word, from 0; -1 is the last")
     tag_column: int | None = Field(-1, description="column of the tag; null: there are no tags")
     word_prefix: str = Field("", description="taken off every word, as 'en:' in WikiANN")
     on_error: OnError = Field("stop", description="faulty line: stop, skip its sentence, or repair")
+    dataset: str | None = Field(
+        None,
+        description="Hub id, folder of save_to_disk, or folder of parquet or JSONL files; "
+        "what is read are then its splits",
+    )
+    config: str | None = Field(None, description="configuration of the data set, as 'en'")
+    revision: str | None = Field(None, description="Hub revision of the data set")
+    data_files: dict[str, str] = Field(
+        {}, description="file pattern inside the data set for each split"
+    )
+    tokens_key: str = Field("tokens", description="column (key of a row) of the words")
+    tags_key: str = Field("ner_tags", description="column (key of a row) of the tags or their ids")
+    label_names: list[str] = Field(
+        [], description="names of the tag ids in id order, where the data does not name them"
+    )
+    languages: list[str] = Field([], description="keep only rows in these; none given: all")
+    language_key: str = Field(
+        "lang", description="column (key of a row) of the language; of a list the first counts"
+    )
+
+    @field_validator("separator")
+    @classmethod
+    def _spelt_out(cls, separator: str | None) -> str | None:
+        return _SEPARATORS.get(separator, separator) if separator else separator
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _one_or_many_languages(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("dataset")
+    @classmethod
+    def _expand_dataset(cls, value: str | None, info: ValidationInfo) -> str | None:
+        for key, default in (("format", "auto"), ("separator", None)):
+            if value and info.data.get(key, default) != default:
+                raise ValueError(f"a data set has its own format; leave {key} out")
+        return _expanded(value) if value else None
+
+    @field_validator("config", "revision", "data_files")
+    @classmethod
+    def _of_a_data_set(cls, value: Any, info: ValidationInfo) -> Any:
+        if value and info.data.get("dataset", "faulty") is None:
+            raise ValueError("belongs to a data set; name one with dataset, or leave this out")
+        return value
+
+    @field_validator("label_names")
+    @classmethod
+    def _tags(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if not schemes.is_tag(name):
+                raise ValueError(f"'{name}' is no tag; expected O or tags such as B-PER")
+        if len(set(names)) < len(names):
+            raise ValueError("a name stands there twice; expected one for each id")
+        return names
 
 
 class DataSettings(ReadSettings):
-    """The files of a run and how they are read.
+    """The files of a run (or the splits of a data set) and how they are read.
 
     `$NAME` in a path is an environment variable; `nertune:` stands for the installed package.
     """
 
-    train: list[str] = Field(min_length=1, description="one file or several")
+    train: list[str] = Field(
+        min_length=1, description="one file or several; with dataset: its splits"
+    )
     dev: list[str] = Field(default=[], description="chooses the best checkpoint")
     test: list[str] = Field(default=[], description="scored once, at the end")
     cache: str = Field("~/.cache/nertune", description="folder for encoded training data")
@@ -63,12 +135,18 @@ class DataSettings(ReadSettings):
     @field_validator("train", "dev", "test", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
+        return [value] if isinstance(value, str) else [] if value is None else value
 
     @field_validator("train", "dev", "test")
     @classmethod
-    def _expand(cls, paths: list[str]) -> list[str]:
-        return [_expanded(path) for path in paths]
+    def _expand(cls, paths: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("dataset") is None:
+            return [_expanded(path) for path in paths]
+        named = info.data.get("data_files") or {}
+        missing = [split for split in paths if named and split not in named]
+        if missing:
+            raise ValueError(f"data_files names no split '{missing[0]}', only {', '.join(named)}")
+        return paths
 
 
 class WindowSettings(Settings):
@@ -107,7 +185,7 @@ Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 class TrainingSettings(Settings):
     """How the weights are found."""
 
-    seed: int = Field(1, ge=0, description="of weights, dropout and the order of batches")
+    seed: int = Field(1, ge=0, lt=2**32, description="of weights, dropout and the order of batches")
     epochs: Positive = Field(4, description="passes over the training data")
     learning_rate: Positive = Field(2e-4, description="of the encoder")
     head_learning_rate: Positive | None = Field(
@@ -129,7 +207,6 @@ class TrainingSettings(Settings):
     patience: Annotated[int, Field(ge=0)] = Field(
         0, description="evaluations without a better dev F1 before training stops; 0: never"
     )
-    keep_checkpoints: Count = Field(1, description="checkpoints kept beside the best one")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the arithmetic")
 
@@ -137,7 +214,7 @@ class TrainingSettings(Settings):
 class Recipe(Settings):
     """Everything that decides what a training run gives."""
 
-    name: str = Field("run", pattern=r"^[\w.-]+$", description="names the run folder")
+    name: str = Field("run", pattern=r"^\w[\w.-]*$", description="names the run folder")
     language: str | None = Field(None, description="ISO code, for the model card")
     data: DataSettings
     model: ModelSettings
@@ -205,6 +282,14 @@ def make_recipe(raw: Mapping[str, Any], where: str, faults: Sequence[str] = ()) 
     return recipe
 
 
+def make_read_settings(raw: Mapping[str, Any]) -> ReadSettings:
+    """Settings from the options of a command; RecipeError lists all faults."""
+    try:
+        return ReadSettings.model_validate(raw)
+    except ValidationError as error:
+        raise RecipeError("options", _readable(error)) from None
+
+
 def valid_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
     """Every key of a recipe in dotted form."""
     keys = []
@@ -251,6 +336,10 @@ def _readable(error: ValidationError) -> list[str]:
             faults.append(f"{key}: there is no such setting{hint}")
         elif fault["type"] == "missing":
             faults.append(f"{key}: must be given")
+        elif fault["type"] == "model_type":
+            faults.append(f"{key}: is a group of settings; expected keys in it (got {given!r})")
+        elif fault["type"] == "too_short" and key:
+            faults.append(f"{key}: must not be empty")
         elif not key:
             faults.append(message)
         else:

@@ -21,11 +21,12 @@ from filelock import FileLock
 
 from nertune import schemes
 from nertune.config import ReadSettings
+from nertune.data import hub
 from nertune.documents import Document
 from nertune.encoding import IGNORED, Encoded, Encoder, Ints, piece_labels
 from nertune.errors import DataError
 from nertune.files import make_folder, whole_folder
-from nertune.splits import DIVIDED, RETAGGED, SplitFacts, read_split
+from nertune.splits import SplitFacts, flat_ids, read_split, written_tags
 
 FORMAT_VERSION = 1
 
@@ -77,7 +78,7 @@ class Source:
         """A name for everything that decides what the corpus holds."""
         what = {
             "format": FORMAT_VERSION,
-            "files": [_file_digest(Path(path)) for path in self.paths],
+            "files": [_digest(path, self.settings) for path in self.paths],
             "read": self.settings.model_dump(include=set(ReadSettings.model_fields)),
             "scheme": self.scheme.name,
             "all_pieces": self.all_pieces,
@@ -125,7 +126,8 @@ def _build(source: Source, encoder: Encoder, folder: Path) -> None:
         }
         for chunk in _chunks(read_split("train", source.paths, source.settings, facts)):
             encoded = encoder.encode(chunk)
-            tags = [tag for document in chunk for tag in _training_tags(document, source, facts)]
+            facts.count_tags(chunk)
+            tags = _tags_of(chunk, source.scheme, facts)
             for tag in dict.fromkeys(tags):
                 for name in (tag, schemes.continued(tag, source.scheme)):
                     names.setdefault(name, len(names))
@@ -139,13 +141,27 @@ def _build(source: Source, encoder: Encoder, folder: Path) -> None:
             f"{', '.join(source.paths)}: holds no entity; expected annotated text. Is "
             "data.tag_column the column of the tags?"
         )
-    broken = facts.evidence.violations(facts.scheme)
-    if broken:
-        facts.changed[RETAGGED] += broken
+    facts.count_broken()
     final = schemes.tag_set(sorted(facts.labels), source.scheme)
     _renumber(folder / "labels", [final.index(name) for name in names])
     meta = {"tags": final, "facts": facts.to_dict()}
     (folder / _META).write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+
+
+def _tags_of(chunk: list[Document], scheme: schemes.Scheme, facts: SplitFacts) -> list[str]:
+    """One tag a word in `scheme`; documents that are valid in it as they are keep their tags."""
+    flat = [tag for document in chunk for tag in document.tags or ()]
+    all_tagged = all(document.tags is not None for document in chunk)
+    letters = {schemes.split_tag(tag)[0] for tag in set(flat)} - {schemes.OUTSIDE}
+    if not all_tagged or not flat or not letters <= set(scheme.letters):
+        return [tag for document in chunk for tag in written_tags(document, scheme, facts)]
+    names, ids, starts = flat_ids(chunk, flat)
+    broken = np.flatnonzero(schemes.transitions(names, scheme).broken(ids, starts))
+    ends = np.cumsum([document.n_words for document in chunk])
+    for place in np.unique(np.searchsorted(ends, broken, "right")).tolist():
+        document = chunk[place]
+        flat[ends[place] - document.n_words : ends[place]] = document.tags_in(scheme)
+    return flat
 
 
 def _append(handles: dict[str, IO[bytes]], encoded: Encoded, labels: Ints) -> None:
@@ -172,20 +188,13 @@ def _renumber(path: Path, final: list[int]) -> None:
     labels.flush()
 
 
-def _training_tags(document: Document, source: Source, facts: SplitFacts) -> list[str]:
-    tags = document.tags_in(source.scheme)
-    if document.tags is None:
-        n_entities = sum(len(schemes.decode(tags[a:b])) for a, b in document.sentences)
-        if n_entities > len(document.entities):
-            facts.changed[DIVIDED] += n_entities - len(document.entities)
-    return tags
-
-
-def _file_digest(path: Path) -> str:
-    """The content of a file, or the name itself where it is a split of a data set."""
-    if not path.is_file():
-        return str(path)
-    with path.open("rb") as handle:
+def _digest(path: str, settings: ReadSettings) -> str:
+    """A name for what a file or a split of a data set holds; of no file its path."""
+    if settings.dataset is not None:
+        return hub.fingerprint(path, settings)
+    if not Path(path).is_file():
+        return path
+    with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 

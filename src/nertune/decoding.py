@@ -81,13 +81,9 @@ class Decoder:
         """The sentences whose tags break the scheme."""
         if not len(tag_ids):
             return []
-        tables = self.tables
-        first = np.zeros(len(tag_ids), dtype=bool)
-        first[sentence_starts[:-1]] = True
-        last = np.roll(first, -1)
-        fine = np.where(first, tables.start[tag_ids], tables.allowed[np.roll(tag_ids, 1), tag_ids])
-        fine &= ~last | tables.end[tag_ids]
-        broken = np.flatnonzero(~fine)
+        starts = np.zeros(len(tag_ids), dtype=bool)
+        starts[sentence_starts[:-1]] = True
+        broken = np.flatnonzero(self.tables.broken(tag_ids, starts))
         return [int(i) for i in np.unique(np.searchsorted(sentence_starts, broken, "right") - 1)]
 
     @np.errstate(divide="ignore")  # log(0): what is forbidden

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from operator import add
 
 from nertune import schemes
 from nertune.errors import DocumentError
@@ -197,14 +198,13 @@ def _decode(tags: Sequence[str], sentences: Sequence[tuple[int, int]]) -> list[S
 def _join(
     words: Sequence[str], sentences: tuple[tuple[int, int], ...]
 ) -> tuple[str, tuple[tuple[int, int], ...]]:
-    spans = []
-    position = 0
-    for word in words:
-        end = position + len(word)
-        spans.append((position, end))
-        position = end + 1
-    text = "\n".join(" ".join(words[start:end]) for start, end in sentences)
-    return text, tuple(spans)
+    sizes = list(map(len, words))
+    starts = list(accumulate(map((1).__add__, sizes), initial=0))[:-1]
+    if len(sentences) == 1:
+        text = " ".join(words)
+    else:
+        text = "\n".join(" ".join(words[start:end]) for start, end in sentences)
+    return text, tuple(zip(starts, map(add, starts, sizes), strict=True))
 
 
 def _entity(text: str, word_spans: Sequence[tuple[int, int]], span: Span, n_words: int) -> Entity:
@@ -221,16 +221,21 @@ def _entity(text: str, word_spans: Sequence[tuple[int, int]], span: Span, n_word
 def _check_words(words: Sequence[str]) -> None:
     if isinstance(words, str):
         raise DocumentError("words is a string; expected a list of words (or use from_text)")
+    together = " ".join(words)
+    _check_unicode(together)
+    if together.split() == words:  # the common case, at once: no white space in any word
+        return
     for i, word in enumerate(words):
         if not word or word != word.strip():
             raise DocumentError(
                 f"word {i} is {word!r}; expected a word that is not empty and has no white space "
                 "at its edges"
             )
-    _check_unicode("".join(words))
 
 
 def _check_unicode(text: str) -> None:
+    if text.isascii():
+        return
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -245,6 +250,8 @@ def _checked_sentences(
 ) -> tuple[tuple[int, int], ...]:
     if sentences is None:
         return ((0, n_words),) if n_words else ()
+    if n_words and tuple(sentences) == ((0, n_words),):
+        return ((0, n_words),)
     ranges = tuple((start, end) for start, end in sentences)
     edges = [0, *(end for _, end in ranges)]
     fits = all(

@@ -145,7 +145,7 @@ def _chunks(documents: Iterable[Document]) -> Iterator[Sequence[Document]]:
     n_words = 0
     for document in documents:
         chunk.append(document)
-        n_words += document.n_words
+        n_words += max(1, document.n_words)  # a stream of empty texts ends a chunk too
         if n_words >= _CHUNK_WORDS:
             yield chunk
             chunk, n_words = [], 0

@@ -35,7 +35,7 @@ from nertune.files import whole_folder
 _DROPOUT_NAMES = {
     "dropout": ("hidden_dropout_prob", "dropout", "mlp_dropout"),
     "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
-    "head_dropout": ("classifier_dropout", "seq_classif_dropout"),
+    "head_dropout": ("classifier_dropout",),
 }
 
 
@@ -93,12 +93,17 @@ def add_shapes(model: PreTrainedModel) -> None:
 def load_model(bundle: Bundle) -> PreTrainedModel:
     """The network of a bundle, in evaluation mode."""
     try:
-        with _quiet():
-            model = AutoModelForTokenClassification.from_pretrained(
-                str(bundle.folder), local_files_only=True
+        with quiet():
+            model, loading = AutoModelForTokenClassification.from_pretrained(
+                str(bundle.folder), local_files_only=True, output_loading_info=True
             )
     except Exception as error:  # every reader of weights raises its own kind
         raise BundleError(f"{bundle.folder}: the weights cannot be read ({error})") from error
+    if loading["missing_keys"]:
+        raise BundleError(
+            f"{bundle.folder}: the weights lack {', '.join(sorted(loading['missing_keys']))}; is "
+            "this an encoder that was never fine-tuned? Train it with 'nertune train'"
+        )
     model.eval()
     return model  # type: ignore[no-any-return]
 
@@ -115,8 +120,9 @@ def write_files(
     folder: Path, model: PreTrainedModel, settings: TaggerSettings, tokenizer: Tokenizer
 ) -> None:
     """Write the files of a bundle into an existing folder."""
-    model.save_pretrained(str(folder))
-    _save_transformers_tokenizer(folder, tokenizer, settings)
+    with quiet():
+        model.save_pretrained(str(folder))
+        _save_transformers_tokenizer(folder, tokenizer, settings)
     write_settings(folder, settings, tokenizer)
 
 
@@ -161,7 +167,7 @@ def _set_dropouts(config: Any, settings: ModelSettings) -> list[str]:
 
 def _pretrained(kind: Any, source: str, settings: ModelSettings, **options: Any) -> Any:
     try:
-        with _quiet():
+        with quiet():
             return kind.from_pretrained(source, revision=settings.revision, **options)
     except Exception as error:  # transformers raises OSError, ValueError, KeyError and others
         raise BundleError(
@@ -204,17 +210,20 @@ def _save_transformers_tokenizer(
 
 
 def _first_line(error: Exception) -> str:
-    return f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}."
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{lines[0].rstrip('.')}."
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from printing its table of new weights: new ones are what we asked for."""
+def quiet() -> Iterator[None]:
+    """Keep transformers from printing: bars for single files, its table of weights that are new."""
     logs: Any = transformers_logging
-    level = logs.get_verbosity()
+    level, bars = logs.get_verbosity(), logs.is_progress_bar_enabled()
     logs.set_verbosity_error()
     logs.disable_progress_bar()
     try:
         yield
     finally:
         logs.set_verbosity(level)
+        if bars:
+            logs.enable_progress_bar()

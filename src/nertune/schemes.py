@@ -127,6 +127,8 @@ def decode(tags: Sequence[str]) -> list[Span]:
     Needs no scheme: the rules of all eight agree once L, U and M are read as E, S and I.
     """
     spans: list[Span] = []
+    if tags.count(OUTSIDE) == len(tags):
+        return spans
     start = -1
     last_prefix, last_label = OUTSIDE, ""
     for i, tag in enumerate(tags):
@@ -206,6 +208,17 @@ class Transitions:
     start: npt.NDArray[np.bool_]
     end: npt.NDArray[np.bool_]
 
+    def broken(
+        self, ids: npt.NDArray[np.int64], starts: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """(n_words,): where the step to a word, or from a sentence's last word out, is forbidden.
+
+        ids: (n_words,), places among the tags. starts: (n_words,), True where a sentence begins.
+        """
+        fine = np.where(starts, self.start[ids], self.allowed[np.roll(ids, 1), ids])
+        fine &= ~np.roll(starts, -1) | self.end[ids]
+        return ~fine
+
 
 def transitions(tags: Sequence[str], scheme: Scheme | None) -> Transitions:
     """The tables for `tags`; without a scheme everything is allowed.
@@ -244,6 +257,23 @@ class SchemeEvidence:
             (before[0], after[0], before[1] == after[1])
             for before, after in pairwise(split)
         )
+
+    def add_pairs(
+        self, tags: Sequence[str], ids: npt.NDArray[np.int64], starts: npt.NDArray[np.bool_]
+    ) -> None:
+        """Count many sentences at once.
+
+        ids: (n_words,), places in `tags`. starts: (n_words,), True where a sentence begins.
+        """
+        split = [*map(split_tag, tags), _EDGE]
+        edge = len(tags)
+        before = np.where(starts, edge, np.roll(ids, 1))
+        after = np.append(ids, np.full(int(starts.sum()), edge))
+        before = np.append(before, ids[np.roll(starts, -1)])
+        pairs, counts = np.unique(before * (edge + 1) + after, return_counts=True)
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            first, second = split[pair // (edge + 1)], split[pair % (edge + 1)]
+            self.pairs[first[0], second[0], first[1] == second[1]] += count
 
     def violations(self, scheme: Scheme) -> int:
         """How many pairs of neighbours `scheme` forbids, or letters it does not have."""

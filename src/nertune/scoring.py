@@ -142,9 +142,8 @@ def score_ids(
     each sentence.
     """
     label_names = schemes.labels_of(tags)
-    table = _Table(tags, label_names)
-    gold_first, gold_last, gold_label = table.entities(gold, starts)
-    found_first, found_last, found_label = table.entities(predicted, starts)
+    gold_first, gold_last, gold_label = entity_arrays(gold, tags, starts)
+    found_first, found_last, found_label = entity_arrays(predicted, tags, starts)
     # An entity is known by its first word; it is right where last word and label agree too.
     _, in_gold, in_found = np.intersect1d(
         gold_first, found_first, assume_unique=True, return_indices=True
@@ -157,32 +156,28 @@ def score_ids(
     return Scores(labels, _count(gold[same], predicted, gold, tags), len(gold), int(same.sum()))
 
 
-class _Table:
-    """The tags as arrays: label and canonical letter of each."""
+def entity_arrays(
+    ids: Ints, tags: Sequence[str], starts: npt.NDArray[np.bool_]
+) -> tuple[Ints, Ints, Ints]:
+    """First word, last word and label of every entity, in order.
 
-    def __init__(self, tags: Sequence[str], labels: Sequence[str]) -> None:
-        split = [schemes.split_tag(tag) for tag in tags]
-        places = {label: i for i, label in enumerate(labels)}
-        self.label = np.array([places.get(label, -1) for _, label in split], dtype=np.int64)
-        letters = [schemes.CANONICAL.get(prefix, schemes.OUTSIDE) for prefix, _ in split]
-        self.opens = np.array([letter in "BS" for letter in letters], dtype=bool)
-        self.closes = np.array([letter in "ES" for letter in letters], dtype=bool)
-
-    def entities(self, ids: Ints, starts: npt.NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
-        """First word, last word and label of every entity, in order.
-
-        The rule of `schemes.begins_entity`, for all words at once.
-        """
-        label = self.label[ids]
-        inside = label >= 0
-        last_label = np.roll(label, 1)
-        after_end = np.roll(self.closes[ids], 1)
-        begins = inside & (starts | (label != last_label) | self.opens[ids] | after_end)
-        first = np.flatnonzero(begins)
-        goes_on = inside & ~begins
-        # A word ends its entity where the next word does not go on with it.
-        ends = inside & ~np.append(goes_on[1:], False)
-        return first, np.flatnonzero(ends), label[first]
+    ids: (n_words,), places in `tags`. starts: (n_words,), True at the first word of each sentence.
+    Labels are places in `schemes.labels_of(tags)`. The rule of `schemes.begins_entity`, for all
+    words at once.
+    """
+    places = {label: i for i, label in enumerate(schemes.labels_of(tags))}
+    split = [schemes.split_tag(tag) for tag in tags]
+    letters = [schemes.CANONICAL.get(prefix, schemes.OUTSIDE) for prefix, _ in split]
+    label = np.array([places.get(label, -1) for _, label in split], dtype=np.int64)[ids]
+    opens = np.array([letter in "BS" for letter in letters], dtype=bool)[ids]
+    closes = np.array([letter in "ES" for letter in letters], dtype=bool)[ids]
+    inside = label >= 0
+    begins = inside & (starts | (label != np.roll(label, 1)) | opens | np.roll(closes, 1))
+    first = np.flatnonzero(begins)
+    goes_on = inside & ~begins
+    # A word ends its entity where the next word does not go on with it.
+    ends = inside & ~np.append(goes_on[1:], False)
+    return first, np.flatnonzero(ends), label[first]
 
 
 def _count(right: Ints, predicted: Ints, gold: Ints, names: Sequence[str]) -> dict[str, Counts]:

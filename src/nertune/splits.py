@@ -7,15 +7,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from nertune import schemes
 from nertune.config import ReadSettings
 from nertune.data import ReadReport, read
 from nertune.documents import Document
 from nertune.errors import DataError
+from nertune.scoring import Ints, entity_arrays
 from nertune.splitting import split
 
 CUT = "entities that begin or end inside a word (widened to whole words)"
 DIVIDED = "entities that cross a sentence end (divided there)"
+SKIPPED = "a document with an entity that begins or ends inside a word"
 CUT_PIECES = "pieces of words longer than a window (not seen; the words are)"
 RETAGGED = "tags that break their scheme (read as conlleval reads them)"
 
@@ -57,7 +62,7 @@ class SplitFacts:
     def from_dict(cls, facts: dict[str, Any]) -> SplitFacts:
         """The facts that `to_dict` wrote."""
         pairs = Counter({(a, b, same): count for a, b, same, count in facts["pairs"]})
-        counters = ("skipped", "repaired", "ignored_keys")
+        counters = ("skipped", "repaired", "ignored_keys", "other_languages")
         report: dict[str, Any] = {
             key: Counter(value) if key in counters else value
             for key, value in facts["report"].items()
@@ -74,19 +79,38 @@ class SplitFacts:
             ReadReport(**report),
         )
 
+    def count_tags(self, documents: Sequence[Document]) -> None:
+        """Count labels, and pairs of neighbouring tags as evidence of the scheme."""
+        self.labels.update(e.label for d in documents if d.tags is None for e in d.entities)
+        tagged = [document for document in documents if document.tags is not None]
+        flat = [tag for document in tagged for tag in document.tags or ()]
+        if not flat:
+            return
+        names, ids, starts = flat_ids(tagged, flat)
+        _, _, label = entity_arrays(ids, names, starts)
+        counts = np.bincount(label).tolist()
+        known = schemes.labels_of(names)
+        self.labels.update({known[i]: count for i, count in enumerate(counts) if count})
+        self.evidence.add_pairs(names, ids, starts)
+
+    def count_broken(self) -> None:
+        """Count the tags that break the scheme, once all of them are known."""
+        if broken := self.evidence.violations(self.scheme):
+            self.changed[RETAGGED] += broken
+
     def lines(self) -> list[str]:
         """What was skipped, repaired or changed, in sentences."""
         lines = [f"{self.name}: {line}" for line in self.report.lines()[1:]]
-        lines += [f"{self.name}: {count} {what}" for what, count in self.changed.items()]
+        lines += [f"{self.name}: {what}: {count}" for what, count in self.changed.items()]
         if self.cut_pieces:
-            lines.append(f"{self.name}: {self.cut_pieces} {CUT_PIECES}")
+            lines.append(f"{self.name}: {CUT_PIECES}: {self.cut_pieces}")
         return lines
 
 
 def read_split(
     name: str, paths: Sequence[str], settings: ReadSettings, facts: SplitFacts | None = None
 ) -> Iterator[Document]:
-    """The documents of all files of a split, divided into words, counted in `facts`.
+    """The documents of all files of a split, divided into words; their sizes go into `facts`.
 
     Raises DataError for a file that cannot be read, and for entities that cut a word unless
     `settings.on_error` allows to widen (repair) or to leave out (skip) them.
@@ -95,11 +119,13 @@ def read_split(
     for path in paths:
         for place, raw in enumerate(read(path, settings, facts.report), start=1):
             document = split(raw)
-            if document.cut_entities:
+            if not raw.split and document.cut_entities:
                 kept = _handle_cut(document, (path, place), settings, facts)
                 if not kept:
                     continue
-            _count(document, facts)
+            facts.documents += 1
+            facts.sentences += len(document.sentences)
+            facts.words += document.n_words
             yield document
 
 
@@ -118,19 +144,10 @@ def _handle_cut(
             path,
         )
     if settings.on_error == "skip":
-        facts.report.skipped["a document with an entity that cuts a word"] += 1
+        facts.report.skip(SKIPPED, f"{path}, document {place}")
         return False
     facts.changed[CUT] += len(cut)
     return True
-
-
-def _count(document: Document, facts: SplitFacts) -> None:
-    facts.documents += 1
-    facts.sentences += len(document.sentences)
-    facts.words += document.n_words
-    facts.labels.update(entity.label for entity in document.entities)
-    for tags in document.sentence_tags():
-        facts.evidence.add(tags)
 
 
 def gold_tags(document: Document, scheme: schemes.Scheme, facts: SplitFacts) -> list[str]:
@@ -141,7 +158,29 @@ def gold_tags(document: Document, scheme: schemes.Scheme, facts: SplitFacts) -> 
     """
     if document.tags is not None and facts.scheme.name == scheme.name:
         return list(document.tags)
-    return document.tags_in(scheme)
+    return written_tags(document, scheme, facts)
+
+
+def flat_ids(
+    documents: Sequence[Document], flat: Sequence[str]
+) -> tuple[list[str], Ints, npt.NDArray[np.bool_]]:
+    """Tags in a row as the names there are, a place among them for each word, sentence starts."""
+    places = {tag: i for i, tag in enumerate(dict.fromkeys(flat))}
+    ids = np.fromiter(map(places.__getitem__, flat), np.int64, len(flat))
+    lengths = [end - start for document in documents for start, end in document.sentences]
+    starts = np.zeros(len(flat), dtype=bool)
+    starts[np.cumsum([0, *lengths[:-1]])] = True
+    return list(places), ids, starts
+
+
+def written_tags(document: Document, scheme: schemes.Scheme, facts: SplitFacts) -> list[str]:
+    """One tag a word for the document's entities; those that a sentence end divides are counted."""
+    tags = document.tags_in(scheme)
+    if document.tags is None:
+        n_entities = sum(len(schemes.decode(tags[a:b])) for a, b in document.sentences)
+        if n_entities > len(document.entities):
+            facts.changed[DIVIDED] += n_entities - len(document.entities)
+    return tags
 
 
 @dataclass(frozen=True)
@@ -157,9 +196,19 @@ class GoldSplit:
 def load_gold(
     name: str, paths: Sequence[str], settings: ReadSettings, scheme: schemes.Scheme
 ) -> GoldSplit:
-    """Read a split that will be predicted and scored."""
+    """Read a split that will be predicted and scored.
+
+    Raises DataError as `read_split` does, and where no document is left.
+    """
     facts = SplitFacts(name)
     documents = list(read_split(name, paths, settings, facts))
+    if not documents:
+        raise DataError(
+            f"{', '.join(paths)}: no document is left, {facts.report.skipped.total()} were "
+            f"skipped; expected some to score. Read them with on_error=repair"
+        )
+    facts.count_tags(documents)
+    facts.count_broken()
     tags = [tag for document in documents for tag in gold_tags(document, scheme, facts)]
     return GoldSplit(name, documents, tags, facts)
 
@@ -175,6 +224,8 @@ def label_warnings(train: SplitFacts, others: Iterable[SplitFacts]) -> list[str]
                 + ", ".join(f"{label} ({n} entities)" for label, n in sorted(unseen.items()))
             )
         absent = sorted(set(train.labels) - set(other.labels))
-        if absent and other.labels:
+        if not other.labels:
+            lines.append(f"{other.name} holds no entity: its F1 is 0 whatever is predicted")
+        elif absent:
             lines.append(f"{other.name} lacks labels that train has: {', '.join(absent)}")
     return lines

@@ -32,7 +32,7 @@ def test_each_sentence_is_a_document_where_there_are_no_marks(reading):
     assert documents[1].tags == ("B-PER", "I-PER")
     assert reading.report.to_dict() == {
         "documents": 2, "sentences": 2, "words": 4, "comments": 0, "skipped": {}, "repaired": {},
-        "ignored_keys": {}, "first": {},
+        "ignored_keys": {}, "other_languages": {}, "first": {},
     }
 
 
@@ -381,9 +381,14 @@ class TestFormats:
         assert len(reading("[ O\n", name="x.json", format="columns")) == 1
 
     def test_the_table_names_the_formats_of_the_settings(self):
-        assert set(FORMATS) == {"columns", "jsonl", "json"}
+        assert set(FORMATS) == {"columns", "jsonl", "json", "parquet"}
         for name in FORMATS:
             assert ReadSettings(format=name).format == name
+
+
+def test_a_column_file_names_no_language(reading):
+    message = reading.fails("a O\n", DataError, languages=["it"])
+    assert message.startswith("file: languages is set, but this is read as a column file")
 
 
 def test_reports_of_several_files_add_up(reading):

@@ -60,6 +60,48 @@ def test_words_without_tags(reading):
     assert documents[0].words == ["in", "Rome"]
 
 
+def test_ids_of_tags_and_keys_under_other_names(reading):
+    names = ["O", "B-LOC"]
+    expected = [Document.from_words(["in", "Rome"], ["O", "B-LOC"])]
+    row = {"tokens": ["in", "Rome"], "ner_tags": [0, 1]}
+    assert reading(lines(row), label_names=names) == expected
+    row = {"words": ["in", "Rome"], "labels": [0, 1]}
+    keys = {"tokens_key": "words", "tags_key": "labels"}
+    assert reading(lines(row), label_names=names, **keys) == expected
+    message = reading.fails(lines(row), DataError, **keys)
+    assert message.endswith("; give the names in id order, as label_names: [O, B-PER, I-PER]")
+    assert reading(lines({"words": ["a"]}), **keys)[0].tags is None
+
+
+def test_an_id_without_a_name(reading):
+    row = {"tokens": ["a", "b"], "ner_tags": [1, -100]}
+    message = reading.fails(lines(row), DataError, label_names=["O", "B-X"])
+    assert message.startswith(
+        "file:1: tag 1 has the id -100, but there are 2 names; expected an id from 0 to 1"
+    )
+    documents = reading(lines(row), label_names=["O", "B-X"], on_error="repair")
+    assert documents[0].tags == ("B-X", "O")
+    assert reading.report.repaired == {"tag id without a name": 1}
+
+
+def test_rows_in_other_languages_are_left_out_and_counted(reading):
+    rows = [
+        {**GOOD, "lang": "it"}, {**GOOD, "lang": "en"}, {"tokens": ["a"], "langs": ["it", "en"]},
+        {**GOOD, "lang": None}, {"tokens": ["a"], "langs": []},
+    ]  # fmt: skip
+    assert len(reading(lines(*rows), languages=["it"])) == 2
+    assert reading.report.other_languages == {"en": 1, "none": 2}
+    assert reading.report.clean
+    assert not reading.report.ignored_keys
+    for odd, found in ((GOOD, "missing or null"), ({**GOOD, "lang": 5}, "int 5")):
+        message = reading.fails(lines(odd), DataError, languages=["it"])
+        assert message.startswith(f"file:1: 'lang' is {found}; expected a string, because")
+    assert len(reading(lines(GOOD, rows[0]), languages=["it"], on_error="skip")) == 1
+    assert reading.report.skipped == {"no language": 1}
+    message = reading.fails(lines(*rows), DataError, languages=["de", "ro"])
+    assert message.startswith("file: no row is in de or ro; expected some; the languages are it 2")
+
+
 def test_blank_lines_BOM_CRLF_and_a_missing_last_newline(reading):  # noqa: N802
     content = "\ufeff" + lines(GOOD, "", " \t", GOOD).replace("\n", "\r\n").rstrip()
     assert len(reading(content)) == 2
@@ -81,6 +123,12 @@ def test_ignored_keys_are_counted(reading):
     assert reading.report.lines()[1] == (
         f"ignored the key 'entities.id' 2 times (first at {reading.path}:1)"
     )
+
+
+def test_white_space_behind_the_prefix_is_a_fault_too(reading):
+    row = lines({"tokens": ["en: a"]})
+    assert "token 0 is 'en: a'" in reading.fails(row, DataError, word_prefix="en:")
+    assert reading(row, word_prefix="en:", on_error="repair")[0].words == ["a"]
 
 
 def test_scores_are_kept(reading):

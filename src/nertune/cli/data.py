@@ -19,12 +19,12 @@ from nertune.cli.options import (
     WordPrefix,
     read_settings,
 )
-from nertune.config import WindowSettings
+from nertune.config import WindowSettings, make_read_settings
 from nertune.data import read
 from nertune.data.inspection import inspect_files
 from nertune.documents import Document
 from nertune.encoding import Encoder, align
-from nertune.errors import DataError
+from nertune.errors import BundleError, DataError
 from nertune.splitting import split
 
 app = typer.Typer(help="Look at annotated files before training on them.", no_args_is_help=True)
@@ -32,7 +32,16 @@ app = typer.Typer(help="Look at annotated files before training on them.", no_ar
 
 @app.command()
 def inspect(
-    files: Annotated[list[Path], typer.Argument(help="Annotated files, as train, dev and test.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Annotated files, as train, dev and test; with --dataset its splits."),
+    ],
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set: Hub id, or folder of a local copy.")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="Configuration of the data set, as en.")
+    ] = None,
     separator: Separator = None,
     word_column: WordColumn = 0,
     tag_column: TagColumn = -1,
@@ -42,11 +51,16 @@ def inspect(
 ) -> None:
     """Show sizes, columns, tag scheme, labels, lengths and examples of annotated files.
 
-    [dim]Example:[/]
+    [dim]Examples:[/]
 
     nertune data inspect esp.train esp.testa esp.testb
+
+    nertune data inspect train test --dataset unimelb-nlp/wikiann --config en
     """
     settings = read_settings(separator, word_column, tag_column, word_prefix, on_error)
+    if dataset is not None or config is not None:
+        raw = {**settings.model_dump(), "dataset": dataset, "config": config}
+        settings = make_read_settings(raw)
     inspection = inspect_files(files, settings)
     if as_json:
         render.print_json(inspection.to_dict())
@@ -88,6 +102,11 @@ def _encoder(model: str) -> tuple[Encoder, schemes.Scheme]:
         scheme = schemes.scheme_named(bundle.settings.scheme or "IOB2")
         return Encoder(bundle.tokenizer, bundle.settings.window, bundle.settings.shapes), scheme
     source = Path(encoder_source(model))
+    if not source.is_dir():
+        raise BundleError(
+            f"{model}: there is no such folder; expected a model folder, a run folder, an "
+            "encoder's folder, or 'minilm'"
+        )
     tokenizer = read_tokenizer(source)
     return Encoder(tokenizer, WindowSettings(pieces=512), True), schemes.SCHEMES["IOB2"]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
 
-import click
 import typer
+from rich.text import Text
 
 import nertune
 from nertune.cli import data, scores, tagging, training
@@ -47,22 +48,40 @@ def _options(
 
 def main() -> None:
     """Run the program: a wrong input ends with its message and status 2, never with a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what we write is UTF-8, whatever the locale
+        sys.stdout.reconfigure(encoding="utf-8")
     try:
-        status = app(standalone_mode=False)
+        status = _status()
+        sys.stdout.flush()
     except NertuneError as error:
-        errors.print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False, soft_wrap=True)
-        status = 2
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        errors.print("interrupted")
+        status = _failed(str(error))
+    except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:  # `nertune predict ... | head` is no fault
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    sys.exit(status if isinstance(status, int) else 0)
+        status = _cut_off(0)
+    except OSError as error:
+        what = error.strerror or error
+        status = _cut_off(_failed(f"{error.filename or 'standard output'}: {what}"))
+    sys.exit(status)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+def _status() -> int:
+    """Run the command; typer ends every one with SystemExit."""
+    try:
+        app(prog_name="nertune")
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _failed(message: str) -> int:
+    errors.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+    return 2
+
+
+def _cut_off(status: int) -> int:
+    """The status, with what is left unwritten thrown away: Python would fail on it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status

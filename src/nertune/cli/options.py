@@ -33,9 +33,8 @@ def read_settings(
     on_error: OnError,
 ) -> ReadSettings:
     """How the files of a command are read."""
-    real = {"\\t": "\t", "tab": "\t", "space": " "}.get(separator or "", separator)
     return ReadSettings(
-        separator=real,
+        separator=separator or None,
         word_column=word_column,
         tag_column=tag_column,
         word_prefix=word_prefix,

@@ -28,6 +28,11 @@ def print_json(value: Any) -> None:
     out.file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def say(text: str) -> None:
+    """Text as it stands: no markup, no wrapping."""
+    out.print(Text(text), soft_wrap=True)
+
+
 def warn(line: str) -> None:
     """One warning on standard error."""
     errors.print(Text.assemble(("warning: ", "yellow"), line), soft_wrap=True)
@@ -59,6 +64,18 @@ def print_scores(scores: Scores, title: str) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def print_spreads(title: str, rows: dict[str, tuple[float, float]]) -> None:
+    """Figures with mean and standard deviation, in per cent."""
+    out.print(Text(title, style="italic"))
+    table = Table(show_edge=False)
+    table.add_column("")
+    table.add_column("mean", justify="right")
+    table.add_column("deviation", justify="right")
+    for name, (mean, deviation) in rows.items():
+        table.add_row(name, f"{100 * mean:.2f}", f"{100 * deviation:.2f}")
+    out.print(table)
 
 
 def highlighted(document: Document) -> Text:
@@ -112,10 +129,10 @@ def print_alignment(pieces: Sequence[AlignedPiece]) -> None:
         table.add_row(
             Text(begins if first else ""),
             piece.shape if first else "",
-            (piece.tag or "") if first else "",
+            Text((piece.tag or "") if first else ""),
             Text(piece.piece, style="dim" if piece.word is None else ""),
-            piece.first or "[dim]ignored[/]",
-            piece.all or "[dim]ignored[/]",
+            Text(piece.first) if piece.first else "[dim]ignored[/]",
+            Text(piece.all) if piece.all else "[dim]ignored[/]",
         )
     out.print(table)
 
@@ -131,7 +148,7 @@ def _score_table(title: str, first: str) -> Table:
 
 def _add_score(table: Table, name: str, row: Any, style: str = "") -> None:
     numbers = [f"{100 * row[key]:.2f}" for key in ("precision", "recall", "f1")]
-    table.add_row(name, *numbers, f"{row['support']:,}", style=style)
+    table.add_row(Text(name), *numbers, f"{row['support']:,}", style=style)
 
 
 def _colour(label: str) -> str:
@@ -158,9 +175,9 @@ def _print_columns(title: str, names: Sequence[str], rows: dict[str, list[str]])
     table = Table(show_edge=False)
     table.add_column(title)
     for name in names:
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(Text(name), justify="right", overflow="fold")
     for key, cells in list(rows.items())[:_N_ROWS]:
-        table.add_row(key, *cells)
+        table.add_row(Text(key), *cells)
     out.print(table)
     if len(rows) > _N_ROWS:
         out.print(f"... and {len(rows) - _N_ROWS} more; --json shows all", style="dim")
@@ -176,7 +193,7 @@ def _print_details(file: FileInspection) -> None:
     if file.cut_entities:
         out.print(f"{file.cut_entities} entities begin or end inside a word", highlight=False)
     for line in file.report.lines()[1:]:
-        out.print(line, highlight=False)
+        out.print(Text(line), soft_wrap=True)
     for example in file.examples:
         names = ", ".join(f"{text} {label}" for text, label in example.entities)
         out.print(Text(f"e.g.  {example.text}"))

@@ -49,11 +49,11 @@ def evaluate(
     from nertune.engine import Tagger
 
     settings = read_settings(separator, word_column, tag_column, word_prefix, on_error)
-    scores, loss, gold = evaluate_file(Tagger.load(model), file, settings)
+    scored, gold = evaluate_file(Tagger.load(model), file, settings)
     if as_json:
-        render.print_json({**scores.to_dict(), "loss": loss})
+        render.print_json({**scored.scores.to_dict(), "loss": scored.mean_loss})
     else:
-        render.print_scores(scores, file.name)
+        render.print_scores(scored.scores, file.name)
     for line in gold.facts.lines():
         render.warn(line)
 

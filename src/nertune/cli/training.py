@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 from nertune.cli import render
 from nertune.config import Recipe, load_recipe
 from nertune.documents import Document
+from nertune.errors import DependencyError, RecipeError
 
 _UNSEEN = (
     "Ingrid Halvorsen flew from Lisbon to Nairobi to sign the contract for Ferrotech.",
@@ -21,6 +24,9 @@ Set = Annotated[
     typer.Option("--set", help="Change one setting, as training.epochs=3. May be repeated."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")]
+Seeds = Annotated[
+    str | None, typer.Option(help="Train once for each of these seeds, as 1,2,3; mean and spread.")
+]
 Rebuild = Annotated[
     bool, typer.Option("--rebuild", help="Encode the training data anew, not from the cache.")
 ]
@@ -34,6 +40,7 @@ def train(
         Path | None, typer.Option(help="Run folder.", show_default="runs/<name of the recipe>")
     ] = None,
     resume: Resume = False,
+    seeds: Seeds = None,
     overwrite: Overwrite = False,
     rebuild: Rebuild = False,
 ) -> None:
@@ -49,9 +56,15 @@ def train(
     """
     loaded = load_recipe(recipe, settings or [])
     folder = out or Path("runs") / loaded.name
-    _train(loaded, folder, resume=resume, overwrite=overwrite, rebuild=rebuild)
-    render.out.print(f"\nThe model is in [bold]{folder / 'model'}[/]. Try it:")
-    render.out.print(f"  echo 'Some text.' | nertune predict {folder} -", highlight=False)
+    options = {"resume": resume, "overwrite": overwrite, "rebuild": rebuild}
+    if seeds:
+        _train_seeds(loaded, folder, _numbers(seeds), options)
+        return
+    if not _train(loaded, folder, **options):
+        return
+    place = shlex.quote(str(folder))
+    render.say(f"\nThe model is in {folder / 'model'}. Try it:")
+    render.say(f"  echo 'Some text.' | nertune predict {place} -")
 
 
 def quickstart(
@@ -66,31 +79,42 @@ def quickstart(
 
     nertune quickstart
     """
-    _train(load_recipe("quickstart"), out, overwrite=overwrite)
+    if not _train(load_recipe("quickstart"), out, overwrite=overwrite):
+        return
     from nertune.engine import Tagger
 
+    place = shlex.quote(str(out))
     tagger = Tagger.load(out)
     render.out.print("\n[bold]Two sentences the model has never seen[/]\n")
     for document in tagger.tag(Document.from_text(text) for text in _UNSEEN):
         render.out.print(render.highlighted(document), soft_wrap=True)
-    render.out.print(
+    render.say(
         f"""
-[bold]What to do next[/]
-  find entities in your own text   echo 'Ada Lovelace lived in London.' | nertune predict {out} -
+What to do next
+  find entities in your own text   echo 'Ada Lovelace lived in London.' | nertune predict {place} -
   in Python                        from nertune import Tagger
                                    Tagger.load("{out}")("Ada Lovelace lived in London.")
   look at your annotated files     nertune data inspect train.conll dev.conll test.conll
   train on them                    nertune train quickstart --out runs/mine \\
                                      --set data.train=train.conll --set data.dev=dev.conll \\
-                                     --set data.test=test.conll""",
-        highlight=False,
+                                     --set data.test=test.conll"""
     )
 
 
-def _train(recipe: Recipe, folder: Path, **options: Any) -> None:
-    from nertune.training import train as run
+def _training() -> Any:
+    """The module, which needs torch and transformers."""
+    try:
+        from nertune import training
+    except ModuleNotFoundError as error:
+        raise DependencyError(error.name or "torch", "train", "Training") from error
+    return training
 
-    result = run(recipe, folder, **options)
+
+def _train(recipe: Recipe, folder: Path, **options: Any) -> bool:
+    """Train and print the scores; False in a process that has nothing to say."""
+    result = _training().train(recipe, folder, **options)
+    if int(os.environ.get("RANK", "0")):  # of several processes only the first speaks
+        return False
     for name, scores in result.scores.items():
         render.out.print()
         render.print_scores(scores, name)
@@ -98,3 +122,21 @@ def _train(recipe: Recipe, folder: Path, **options: Any) -> None:
         f"\n{result.words_per_second:,.0f} words/s in training, {result.seconds:.0f} s in all",
         highlight=False,
     )
+    return True
+
+
+def _train_seeds(recipe: Recipe, folder: Path, seeds: list[int], options: dict[str, bool]) -> None:
+    for name, spreads in _training().train_seeds(recipe, folder, seeds, **options).items():
+        render.out.print()
+        rows = {key: (spread.mean, spread.deviation) for key, spread in spreads.items()}
+        render.print_spreads(f"{name}: mean and standard deviation of {len(seeds)} seeds", rows)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise RecipeError("--seeds", [f"expected whole numbers as 1,2,3 (got {text!r})"]) from None
+    if len(set(seeds)) < len(seeds):
+        raise RecipeError("--seeds", [f"a seed stands there twice (got {text!r})"])
+    return seeds

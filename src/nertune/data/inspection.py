@@ -12,7 +12,9 @@ from typing import Any
 
 from nertune import splitting
 from nertune.config import ReadSettings
+from nertune.data import hub
 from nertune.data.columns import ColumnReader
+from nertune.data.parquet import parquet_columns
 from nertune.data.reading import open_source, read
 from nertune.data.report import ReadReport
 from nertune.documents import Document
@@ -42,12 +44,12 @@ class Example:
 
 @dataclass(frozen=True)
 class FileInspection:
-    """One file.
+    """One file, or one split of a data set.
 
-    columns: the cells of a typical line, for a column file. scheme and violations: of the tags as
-    read, where there are any; violations counts pairs of neighbouring tags that the scheme forbids.
-    sentence_lengths in words, document_lengths in sentences. cut_entities begin or end inside a
-    word.
+    columns: the cells of a typical line of a column file, the names of a table's columns. scheme
+    and violations: of the tags as read, where there are any; violations counts pairs of
+    neighbouring tags that the scheme forbids. sentence_lengths in words, document_lengths in
+    sentences. cut_entities begin or end inside a word.
     """
 
     path: str
@@ -97,6 +99,7 @@ def inspect_files(
 ) -> Inspection:
     """Read the files once each and say what they hold; raw text is split into words first.
 
+    Where `settings.dataset` names a data set, the paths are its splits.
     Memory grows only with the number of different sentences (a hash of 8 bytes each). Raises
     DataError as `read` does.
     """
@@ -169,8 +172,12 @@ def _finished(path: str | Path, settings: ReadSettings, tally: _Tally) -> FileIn
 def _format_and_columns(
     path: str | Path, settings: ReadSettings
 ) -> tuple[str, tuple[str, ...] | None]:
-    """The format of a file and, of a column file, the cells of a typical line."""
+    """The format, and the columns where there are any."""
+    if settings.dataset is not None:
+        return "data set", hub.column_names(str(path), settings)
     with open_source(path, settings) as source:
+        if source.settings.format == "parquet":
+            return "parquet", parquet_columns(source)
         if source.settings.format != "columns":
             return source.settings.format, None
         reader = ColumnReader(source)

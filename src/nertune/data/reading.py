@@ -1,4 +1,4 @@
-"""Files to streams of Document: the table of formats, and the one door to them."""
+"""Files and data sets to streams of Document: the table of formats, and the one door to them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from nertune.config import ReadSettings
+from nertune.data import hub
 from nertune.data.columns import has_marks, looks_like_columns, read_columns
 from nertune.data.json_array import read_json_array
 from nertune.data.jsonl import read_jsonl
+from nertune.data.parquet import PARQUET_MAGIC, read_parquet
 from nertune.data.report import ReadReport
-from nertune.data.source import BOM, Source
+from nertune.data.source import BOM, Origin, Source
 from nertune.documents import Document
 from nertune.errors import DataError
 
@@ -42,6 +44,7 @@ FORMATS: dict[str, Format] = {
         ),
         Format("jsonl", read_jsonl, (".jsonl", ".ndjson")),
         Format("json", read_json_array, (".json",)),
+        Format("parquet", read_parquet, (".parquet",)),
     )
 }
 
@@ -53,9 +56,15 @@ def read(
 ) -> Iterator[Document]:
     """Stream the documents of one file; memory does not grow with it.
 
+    Where `settings.dataset` names a data set, `path` is one of its splits.
     What was read, skipped and repaired is counted in `report`. Raises DataError where the file is
     missing, cannot be read, holds no document, or is faulty and on_error is stop.
     """
+    if settings is not None and settings.dataset is not None:
+        report = ReadReport() if report is None else report
+        origin = Origin(f"{settings.dataset}[{path}]", settings, report)
+        yield from _counted(hub.read_split(str(path), origin), origin)
+        return
     with _opened(path) as stream:
         yield from read_stream(stream, settings, report, str(path))
 
@@ -73,19 +82,27 @@ def read_stream(
     """
     settings = settings or ReadSettings()
     report = ReadReport() if report is None else report
-    before = report.documents, sum(report.skipped.values())
     with _buffered(stream) as buffered:
         source = _source(buffered, settings, report, name)
-        try:
-            for document in FORMATS[source.settings.format].read(source):
-                report.documents += 1
-                report.sentences += len(document.sentences)
-                report.words += document.n_words
-                yield document
-        except OSError as error:
-            raise _unreadable(name, error) from error
-    if report.documents == before[0]:
-        raise _empty(source, sum(report.skipped.values()) - before[1])
+        yield from _counted(FORMATS[source.settings.format].read(source), source)
+
+
+def _counted(documents: Iterator[Document], origin: Origin) -> Iterator[Document]:
+    """The documents, counted in the report; DataError where there are none."""
+    report = origin.report
+    before, n_skipped = report.documents, report.skipped.total()
+    n_others = report.other_languages.total()
+    try:
+        for document in documents:
+            report.documents += 1
+            report.sentences += len(document.sentences)
+            report.words += document.n_words
+            yield document
+    except OSError as error:
+        raise _unreadable(origin.name, error) from error
+    if report.documents == before:
+        n_others = report.other_languages.total() - n_others
+        raise _empty(origin, report.skipped.total() - n_skipped, n_others)
 
 
 def guess_format(name: str | Path, head: bytes, separator: str | None = None) -> str:
@@ -96,6 +113,8 @@ def guess_format(name: str | Path, head: bytes, separator: str | None = None) ->
     ending = Path(name).suffix.lower()
     if ending in FORMATS["columns"].endings:
         return "columns"
+    if head.startswith(PARQUET_MAGIC):
+        return "parquet"
     if _OBJECT.match(head):
         return "jsonl"
     if _ARRAY.match(head):
@@ -109,9 +128,9 @@ def guess_format(name: str | Path, head: bytes, separator: str | None = None) ->
         if not looks_like_columns(lines, separator):
             raise DataError(
                 "cannot tell the format: a .txt file is read as columns if each line has as many "
-                "columns as the others, at least two; expected annotations as columns, jsonl or "
-                "json. Name the format: format: columns (--set data.format=columns), with "
-                "separator if the columns are divided by something other than white space",
+                "columns as the others, at least two; expected annotations as columns, jsonl, "
+                "json or parquet. Name the format: format: columns (--set data.format=columns), "
+                "with separator if the columns are divided by something other than white space",
                 name,
             )
     return "columns"
@@ -138,11 +157,17 @@ def _source(
         found = guess_format(name, head, settings.separator)
         settings = settings.model_copy(update={"format": found})
     marked = False
+    if settings.format == "columns" and settings.languages:
+        raise DataError(
+            "languages is set, but this is read as a column file, which names no language; "
+            "expected rows with one; leave languages out",
+            name,
+        )
     if settings.format == "columns" and stream.seekable():
         start = stream.tell()
         marked = has_marks(stream)
         stream.seek(start)
-    return Source(stream, name, settings, report, marked)
+    return Source(name, settings, report, stream, marked)
 
 
 @contextmanager
@@ -172,22 +197,43 @@ def _unreadable(path: str | Path, error: OSError) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError("no such file; check the path and the folder it starts from", path)
     if isinstance(error, IsADirectoryError):
-        return DataError("is a folder; expected a file: name one of those in it", path)
+        if hub.is_saved(Path(path)):
+            return DataError(
+                "is a data set written by save_to_disk; expected a file. Set data.dataset to this "
+                "folder (--dataset), and name its splits where files are named",
+                path,
+            )
+        return DataError(
+            "is a folder; expected a file: name one of those in it, or set data.dataset to the "
+            "folder of a data set",
+            path,
+        )
     what = f"cannot be read ({error.strerror or error})"
     return DataError(f"{what}; check its permissions, or read a copy of it", path)
 
 
-def _empty(source: Source, skipped: int) -> DataError:
+def _empty(origin: Origin, skipped: int, others: int) -> DataError:
+    report, settings = origin.report, origin.settings
+    if others:
+        return DataError(
+            f"no row is in {' or '.join(settings.languages)}; expected some; the languages are "
+            f"{report.languages_left_out()}. Set languages to some of them",
+            origin.name,
+        )
     if skipped:
-        reason, number = source.report.skipped.most_common(1)[0]
+        reason, number = report.skipped.most_common(1)[0]
         return DataError(
             f"no document is left: {skipped} faulty sentences or rows were skipped, most often for "
-            f"'{reason}' ({number}, first at {source.report.first[reason]}); expected some without "
-            "faults; check format, separator, word_column and tag_column",
-            source.name,
+            f"'{reason}' ({number}, first at {report.first[reason]}); expected some without "
+            f"faults; check {_WHAT_TO_CHECK.get(settings.format, 'tokens_key and tags_key')}",
+            origin.name,
         )
+    kind = settings.format if settings.dataset is None else "a data set"
     return DataError(
-        f"holds no document (read as {source.settings.format}); expected at least one; is it the "
-        "right file, and is it whole?",
-        source.name,
+        f"holds no document (read as {kind}); expected at least one; is it the right one, and is "
+        "it whole?",
+        origin.name,
     )
+
+
+_WHAT_TO_CHECK = {"columns": "format, separator, word_column and tag_column"}

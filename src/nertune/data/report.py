@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+_N_LANGUAGES = 10
+
 
 @dataclass
 class ReadReport:
     """Counts of one reading, or of several: pass the same report to each `read`.
 
-    skipped counts sentences (column files) or rows (JSON); repaired counts words, lines or
-    entities; ignored_keys counts rows a key. `first` keeps the place (`path:line`) where a reason
-    first came up. Sentences and words of raw text are not counted: it has none before it is split.
+    skipped counts sentences (column files) or rows; repaired counts words, lines or entities;
+    ignored_keys counts rows a key (a column of a table). other_languages counts the rows that
+    `languages` left out. `first` keeps the place (`path:line`) where a reason first came up.
+    Sentences and words of raw text are not counted: it has none before it is split.
     """
 
     documents: int = 0
@@ -22,6 +25,7 @@ class ReadReport:
     skipped: Counter[str] = field(default_factory=Counter)
     repaired: Counter[str] = field(default_factory=Counter)
     ignored_keys: Counter[str] = field(default_factory=Counter)
+    other_languages: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -39,9 +43,9 @@ class ReadReport:
         self.repaired[reason] += 1
         self.first.setdefault(reason, place)
 
-    def ignore(self, key: str, place: str) -> None:
-        """Count a key of a JSON row that nertune has no use for."""
-        self.ignored_keys[key] += 1
+    def ignore(self, key: str, place: str, rows: int = 1) -> None:
+        """Count a key of a row that nertune has no use for."""
+        self.ignored_keys[key] += rows
         self.first.setdefault(f"key {key}", place)
 
     def merge(self, other: ReadReport) -> None:
@@ -53,6 +57,7 @@ class ReadReport:
         self.skipped.update(other.skipped)
         self.repaired.update(other.repaired)
         self.ignored_keys.update(other.ignored_keys)
+        self.other_languages.update(other.other_languages)
         self.first = {**other.first, **self.first}
 
     def lines(self) -> list[str]:
@@ -70,9 +75,21 @@ class ReadReport:
             f"ignored the key '{key}' {_times(number)} (first at {self.first[f'key {key}']})"
             for key, number in sorted(self.ignored_keys.items())
         ]
+        if self.other_languages:
+            lines.append(
+                f"left out {_counted(self.other_languages.total(), 'row')} in other languages "
+                f"({self.languages_left_out()})"
+            )
         if self.comments:
             lines.append(f"passed over {_counted(self.comments, 'comment line')}")
         return lines
+
+    def languages_left_out(self) -> str:
+        """The most frequent languages that were left out, with their rows."""
+        most = self.other_languages.most_common(_N_LANGUAGES)
+        rest = len(self.other_languages) - len(most)
+        names = [f"{language} {number}" for language, number in most]
+        return ", ".join(names + [f"and {rest} more"] * bool(rest))
 
     def _by_reason(self, verb: str, counts: Counter[str]) -> list[str]:
         return [
@@ -90,6 +107,7 @@ class ReadReport:
             "skipped": dict(self.skipped),
             "repaired": dict(self.repaired),
             "ignored_keys": dict(self.ignored_keys),
+            "other_languages": dict(self.other_languages),
             "first": dict(self.first),
         }
 

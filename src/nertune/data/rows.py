@@ -1,23 +1,26 @@
-"""JSON rows: one object, one document. `jsonl` and `json_array` differ only in how rows are found.
+"""Rows: one object, one document. `jsonl` and `json_array` differ only in how rows are found.
 
 Text with entities:  {"text": ..., "entities": [{"start", "end", "label"}, ...], "id": ...}
 Words with tags:     {"tokens": [...], "ner_tags": [...], "id": ...}, `tags` for `ner_tags` too
+
+Tags are names, or ids where `label_names` names them. `tables` sends the rows of tables here that
+are not as they should be.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nertune import schemes
-from nertune.data.source import HELP_ON_ERROR, Fault, Source, check_tag, shown
+from nertune.config import ReadSettings
+from nertune.data.source import HELP_ON_ERROR, Fault, Origin, check_tag, shown
 from nertune.documents import Document, Entity
 
 _TEXT_KEYS = frozenset({"text", "entities", "id"})
 _ENTITY_KEYS = frozenset({"start", "end", "label", "text", "score"})
-_TAG_KEYS = ("ner_tags", "tags")
 # Where other tools keep their annotation: to read such a row as bare text would lose it.
 _FOREIGN_KEYS = ("label", "labels", "spans", "annotations")
 
@@ -28,7 +31,7 @@ class _Row:
 
     values: Mapping[str, Any]
     line: int
-    source: Source
+    source: Origin
     faults: list[Fault] = field(default_factory=list)
 
     def fault(self, reason: str, message: str) -> None:
@@ -40,26 +43,62 @@ class _Row:
         self.faults.append(Fault(reason, message, self.line, mendable=False))
 
 
-def document_of_row(value: object, line: int, source: Source) -> Document | None:
-    """The document of one JSON value; None where a fault takes it away.
+def tag_keys(settings: ReadSettings) -> tuple[str, ...]:
+    """Where tags may stand: `tags` is as usual a name as ours, unless another is asked for."""
+    return ("ner_tags", "tags") if settings.tags_key == "ner_tags" else (settings.tags_key,)
+
+
+def language_key(keys: Container[str], settings: ReadSettings) -> str | None:
+    """Where the language stands; None: nowhere. WikiANN has it in `langs`, once for each word."""
+    names = ("lang", "langs") if settings.language_key == "lang" else (settings.language_key,)
+    return next((name for name in names if name in keys), None)
+
+
+def document_of_row(value: object, line: int, source: Origin) -> Document | None:
+    """The document of one JSON value; None where a fault or its language takes it away.
 
     Raises DataError with its place where on_error is stop.
     """
+    settings = source.settings
     if not isinstance(value, dict):
         row = _Row({}, line, source)
         row.lost(
             "not an object",
             f"{_kind(value)} where a document was expected: an object with text and entities, or "
-            "with tokens and ner_tags",
+            f"with {settings.tokens_key} and {settings.tags_key}",
         )
         source.settle(row.faults)
         return None
     row = _Row(value, line, source)
-    with_words = "tokens" in value and "entities" not in value
+    if settings.languages and not _in_language(row):
+        source.settle(row.faults)
+        return None
+    with_words = settings.tokens_key in value and "entities" not in value
     document = _from_words(row) if with_words else _from_text(row)
     if not source.settle(row.faults):
         return None
     return document
+
+
+def _in_language(row: _Row) -> bool:
+    """Whether a row is in one of the languages asked for; those in others are counted."""
+    settings = row.source.settings
+    key = language_key(row.values, settings)
+    language = None if key is None else row.values[key]
+    if isinstance(language, list):
+        language = language[0] if language else None
+    if key is None or not isinstance(language, str | None):
+        row.lost(
+            "no language",
+            f"'{key or settings.language_key}' is {_kind(language)}; expected a string, because "
+            f"languages is set; the keys are {_keys(row.values)}. Name the one of the language "
+            "with language_key, or leave languages out",
+        )
+        return False
+    if language not in settings.languages:
+        row.source.report.other_languages[language or NO_LANGUAGE] += 1
+        return False
+    return True
 
 
 def _from_text(row: _Row) -> Document | None:
@@ -67,7 +106,8 @@ def _from_text(row: _Row) -> Document | None:
     if not isinstance(text, str):
         row.lost(
             "no text",
-            f"'text' is {_kind(text)}; expected a string (or a row with tokens and ner_tags); "
+            f"'text' is {_kind(text)}; expected a string (or a row with "
+            f"{row.source.settings.tokens_key} and {row.source.settings.tags_key}); "
             f"the keys are {_keys(row.values)}",
         )
         return None
@@ -189,28 +229,46 @@ def _side_by_side(found: Sequence[Entity], row: _Row) -> list[Entity]:
 
 
 def _from_words(row: _Row) -> Document | None:
-    key = next((key for key in _TAG_KEYS if row.values.get(key) is not None), None)
-    tokens = row.values["tokens"]
+    settings = row.source.settings
+    name = settings.tokens_key
+    key = next((key for key in tag_keys(settings) if row.values.get(key) is not None), None)
+    tokens = row.values[name]
     tags = None if key is None else row.values[key]
-    if not _is_list_of_strings(tokens):
+    if not _is_list_of(str, tokens):
         row.lost(
-            "tokens are no strings", f"'tokens' is {_list_kind(tokens)}; expected a list of strings"
+            "tokens are no strings",
+            f"'{name}' is {_list_kind(tokens)}; expected a list of strings",
         )
         return None
-    if key is not None and not _is_list_of_strings(tags):
+    if tags is not None and _is_list_of(int, tags) and settings.label_names:
+        tags = _named(tags, row)
+    if key is not None and not _is_list_of(str, tags):
         row.lost("tags are no strings", _about_tags(key, tags))
         return None
     if tags is not None and len(tags) != len(tokens):
         row.lost(
             "numbers of words and tags differ",
-            f"{len(tags)} {key} for {len(tokens)} tokens; expected one tag a token",
+            f"{len(tags)} {key} for {len(tokens)} {name}; expected one tag a token",
         )
         return None
     if key is None and _is_foreign(row):
         return None
-    _count_ignored(row, frozenset({"tokens", "id", key or ""}))
+    _count_ignored(row, frozenset({name, "id", key or ""}))
     words, kept = _checked_words(tokens, tags, row)
     return Document.from_words(words, kept, id=_id(row))
+
+
+def _named(ids: Sequence[int], row: _Row) -> list[str]:
+    """The tags with these ids; O for an id without a name, as `repair` mends it."""
+    names = row.source.settings.label_names
+    for i, tag_id in enumerate(ids):
+        if not 0 <= tag_id < len(names):
+            row.fault(
+                "tag id without a name",
+                f"tag {i} has the id {tag_id}, but there are {len(names)} names; expected an id "
+                f"from 0 to {len(names) - 1}",
+            )
+    return [names[i] if 0 <= i < len(names) else schemes.OUTSIDE for i in ids]
 
 
 def _checked_words(
@@ -221,12 +279,13 @@ def _checked_words(
     kept: list[str] = []
     for i, token in enumerate(tokens):
         bare = token.strip()
-        word = bare.removeprefix(row.source.settings.word_prefix)
+        rest = bare.removeprefix(row.source.settings.word_prefix)
+        word = rest.lstrip()
         if not word:
             row.fault("empty word", f"token {i} is {token!r}; expected a word")
             continue
-        if bare != token:
-            row.fault("white space at a word's edge", f"token {i} is {token!r}; expected {bare!r}")
+        if bare != token or word != rest:
+            row.fault("white space at a word's edge", f"token {i} is {token!r}; expected {word!r}")
         if _has_surrogate(word):
             row.lost("lone surrogate", f"{_escaped(word)} holds a lone surrogate; {_SURROGATE}")
             continue
@@ -239,11 +298,10 @@ def _checked_words(
 
 
 def _about_tags(key: str, tags: object) -> str:
-    if isinstance(tags, list) and any(type(tag) is int for tag in tags):
+    if _is_list_of(int, tags):
         return (
             f"'{key}' holds integers, the numbers of classes; expected the names of the tags as "
-            f'strings, as "{key}": ["B-LOC", "O"]. Write the names out (in the package datasets: '
-            f'features["{key}"].feature.int2str)'
+            f"strings; {NAMES_OF_IDS}"
         )
     return f"'{key}' is {_list_kind(tags)}; expected a list of strings, one tag a token"
 
@@ -262,19 +320,21 @@ def _count_ignored(
     row: _Row, known: frozenset[str], values: Mapping[str, Any] | None = None, prefix: str = ""
 ) -> None:
     place = row.source.place(row.line)
+    if values is None and row.source.settings.languages:
+        known |= {language_key(row.values, row.source.settings) or ""}
     for key in row.values if values is None else values:
         if key not in known:
             row.source.report.ignore(prefix + key, place)
 
 
-def _is_list_of_strings(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+def _is_list_of(kind: type, value: object) -> bool:
+    return isinstance(value, list) and all(type(item) is kind for item in value)
 
 
 def _list_kind(value: object) -> str:
     if not isinstance(value, list):
         return _kind(value)
-    odd = next(item for item in value if not isinstance(item, str))
+    odd = next(item for item in value if type(item) is not str)
     return f"a list with {'null' if odd is None else _kind(odd)} in it"
 
 
@@ -306,4 +366,6 @@ def _escaped(text: str) -> str:
 
 
 _EXPECTED = 'expected an object as {"start": 0, "end": 4, "label": "LOC"}, end exclusive'
+NAMES_OF_IDS = "give the names in id order, as label_names: [O, B-PER, I-PER]"
+NO_LANGUAGE = "none"
 _SURROGATE = "decode the source with its real encoding and write it anew"

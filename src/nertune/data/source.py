@@ -1,4 +1,4 @@
-"""What every reader is given: an open file and its settings; and how faults are settled."""
+"""What every reader is given: where its text comes from, its settings; how faults are settled."""
 
 from __future__ import annotations
 
@@ -31,18 +31,12 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Source:
-    """An open file of annotations.
+class Origin:
+    """Where annotations come from: a file, or a split of a data set named `dataset[split]`."""
 
-    marked: the file is known to hold document marks, so what stands before the first one is a
-    document too.
-    """
-
-    stream: BufferedReader
     name: str
     settings: ReadSettings
     report: ReadReport
-    marked: bool = False
 
     def settle(self, faults: Sequence[Fault]) -> bool:
         """Do what on_error asks for; False: the sentence or row must be left out.
@@ -64,8 +58,20 @@ class Source:
         return True
 
     def place(self, line: int) -> str:
-        """`path:line`."""
+        """`path:line`, or `dataset[split]:row`; both count from 1."""
         return f"{self.name}:{line}"
+
+
+@dataclass(frozen=True)
+class Source(Origin):
+    """An open file of annotations.
+
+    marked: the file is known to hold document marks, so what stands before the first one is a
+    document too.
+    """
+
+    stream: BufferedReader
+    marked: bool = False
 
 
 def not_utf8(raw: bytes, position: int, line: int) -> Fault:

@@ -128,7 +128,7 @@ def _divide(
         runs.append((a, b))
         # The word that did not fit must fit the next window, or that would lie inside this one.
         back = max(word_starts[b] - room // 3, word_starts[b + 1] - room)
-        a = min(b, int(np.searchsorted(word_starts, back, "left")))
+        a = max(a + 1, min(b, int(np.searchsorted(word_starts, back, "left"))))
     borders = [first]
     for (_, end), (start, _) in pairwise(runs):
         middle = (word_starts[start] + word_starts[end]) / 2

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from accelerate.utils import gather_object
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +26,7 @@ from transformers.trainer_callback import TrainerControl, TrainerState
 from nertune.training.trainer import Collator
 
 _PLAIN_SECONDS = 20.0
+_STEPS_BETWEEN_VOTES = 10
 
 
 class MetricsFile(TrainerCallback):
@@ -40,18 +43,23 @@ class MetricsFile(TrainerCallback):
             return
         row = {"time": round(time.time(), 3), "step": state.global_step, **logs}
         row["epoch"] = state.epoch
+        numbers = {key: value for key, value in row.items() if isinstance(value, int | float)}
+        row |= {key: None for key, value in numbers.items() if not math.isfinite(value)}
         with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(row) + "\n")
+            handle.write(json.dumps(row, allow_nan=False) + "\n")
 
 
 class Interrupt(TrainerCallback):
     """Turns Ctrl-C and SIGTERM into a checkpoint and an orderly end.
 
-    The first signal is acted on after the running step; a second one ends the program at once.
+    The first signal is acted on after the running step; a second Ctrl-C ends the program at once.
+    Several processes agree on it every few steps, since a signal need not reach all of them at the
+    same step.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, n_processes: int = 1) -> None:
         self.console = console
+        self.n_processes = n_processes
         self.asked = False
         self._before: dict[int, Any] = {}
 
@@ -68,23 +76,33 @@ class Interrupt(TrainerCallback):
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = True
         self.console.print("[yellow]Stopping: saving a checkpoint first ...[/]")
 
     def on_step_end(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
         """Ask Trainer to save and to stop."""
+        if self.n_processes > 1:
+            if state.global_step % _STEPS_BETWEEN_VOTES:
+                return
+            self.asked = any(gather_object([self.asked]))
         if self.asked:
-            control.should_save = True
-            control.should_evaluate = False
+            # Where an epoch ends here, its evaluation is due: a resumed run would not make up for
+            # it. Trainer then saves after it by itself.
+            control.should_save = args.save_strategy != "epoch" or not _epoch_ends(state)
             control.should_training_stop = True
 
     def on_epoch_end(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
-        """Trainer comes by here on its way out; there is nothing left to evaluate or save."""
-        if self.asked:
+        """Trainer comes by here on its way out, also from the middle of an epoch."""
+        if self.asked and not _epoch_ends(state):
             control.should_evaluate = False
             control.should_save = False
+
+
+def _epoch_ends(state: TrainerState) -> bool:
+    epoch = state.epoch or 0.0
+    return epoch == round(epoch) or state.global_step >= state.max_steps
 
 
 class ShowProgress(TrainerCallback):
@@ -151,14 +169,13 @@ class ShowProgress(TrainerCallback):
         """Print one line for each evaluation; it took no training time."""
         f1, seconds = metrics["eval_f1"], metrics["eval_seconds"]
         self._since += seconds
-        mark = ""
-        if not f1 <= self.best:
-            self.best, mark = f1, "  best so far"
+        best = not f1 <= self.best
+        self.best = f1 if best else self.best
         if state.is_world_process_zero:
             self.console.print(
-                f"epoch {state.epoch or 0:.2f}  step {state.global_step}/{state.max_steps}  "
-                f"loss {self.loss:.4f}  dev loss {metrics['eval_loss']:.4f}  "
-                f"dev F1 {100 * f1:.2f}  {self.words_per_second:,.0f} words/s{mark}",
+                f"epoch {state.epoch or 0:.2f}  loss {_number(self.loss, 4)}  "
+                f"dev loss {metrics['eval_loss']:.4f}  dev F1 {100 * f1:.2f}{'*' if best else ' '}"
+                f"  {self.words_per_second:,.0f} words/s",
                 highlight=False,
             )
 
@@ -190,7 +207,12 @@ class ShowProgress(TrainerCallback):
     def _fields(self, state: TrainerState) -> dict[str, Any]:
         return {
             "epoch": f"{state.epoch or 0:.1f}/{state.num_train_epochs}",
-            "loss": f"{self.loss:.3f}",
-            "f1": f"{100 * self.best:.2f}",
+            "loss": _number(self.loss, 3),
+            "f1": _number(100 * self.best, 2),
             "rate": f"{self.words_per_second:,.0f}",
         }
+
+
+def _number(value: float, digits: int) -> str:
+    """A figure, or a dash as long as there is none."""
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"

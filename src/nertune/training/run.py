@@ -23,7 +23,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 from rich.console import Console
+from rich.text import Text
 from torch.utils.tensorboard import SummaryWriter
 from transformers import (
     EarlyStoppingCallback,
@@ -33,7 +35,6 @@ from transformers import (
     set_seed,
 )
 from transformers.integrations.integration_utils import TensorBoardCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 import nertune
 from nertune import schemes
@@ -41,21 +42,25 @@ from nertune.bundle import TaggerSettings
 from nertune.config import Recipe
 from nertune.corpus import Corpus, Source, training_corpus
 from nertune.data import write_columns
-from nertune.documents import Document
 from nertune.encoding import Encoder
 from nertune.engine import Tagger
 from nertune.errors import OutputError, RecipeError, StoppedError
-from nertune.evaluation import GoldScorer
-from nertune.files import make_folder, whole_file
-from nertune.model import new_model, new_tokenizer, save_model
+from nertune.evaluation import GoldScorer, Scored, add_shares
+from nertune.files import whole_file
+from nertune.model import new_model, new_tokenizer, quiet, save_model
 from nertune.runtimes.torch import TorchRuntime
 from nertune.scoring import Scores
 from nertune.splits import GoldSplit, SplitFacts, label_warnings, load_gold
+from nertune.training.folder import (
+    CHECKPOINTS,
+    MODEL,
+    check_same_run,
+    clear_folder,
+    last_checkpoint,
+    open_folder,
+)
 from nertune.training.progress import Interrupt, MetricsFile, ShowProgress
 from nertune.training.trainer import Batches, Collator, NerTrainer
-
-MODEL = "model"
-CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -91,21 +96,27 @@ def train(
 
 
 class _Run:
-    """One run from start to end."""
+    """One run from start to end, in one process or in several that run side by side."""
 
     def __init__(self, recipe: Recipe, folder: Path, console: Console, rebuild: bool) -> None:
         self.recipe = recipe
         self.rebuild = rebuild
         self.folder = folder
-        self.console = console
         self.scheme = schemes.scheme_named(recipe.model.scheme)
-        self.warnings: list[str] = []
         self.start = time.perf_counter()
+        _check_precision(recipe)
+        self.arguments = _arguments(recipe, folder.absolute() / CHECKPOINTS)
+        self.main = self.arguments.process_index == 0
+        self.share: tuple[int, int] = (
+            int(self.arguments.process_index),
+            int(self.arguments.world_size),
+        )
+        self.console = console if self.main else Console(quiet=True)
+        self.warnings: list[str] = []
 
     def execute(self, resume: bool, overwrite: bool) -> RunResult:
         """All steps in order."""
-        checkpoint = self._open_folder(resume, overwrite)
-        _check_precision(self.recipe)
+        checkpoint = self._open(resume, overwrite)
         tokenizer = new_tokenizer(self.recipe.model)
         encoder = Encoder(tokenizer, self.recipe.window, self.recipe.model.shapes)
         corpus = self._corpus(encoder)
@@ -114,6 +125,8 @@ class _Run:
             for name, paths in (("dev", self.recipe.data.dev), ("test", self.recipe.data.test))
             if paths
         ]
+        if checkpoint:
+            check_same_run(self.folder, Path(checkpoint), self.recipe, corpus.tags)
         self._tell(corpus.facts, golds)
         set_seed(self.recipe.training.seed)
         model = new_model(self.recipe.model, corpus.tags, self.recipe.window)
@@ -125,44 +138,35 @@ class _Run:
             language=self.recipe.language,
             nertune_version=nertune.__version__,
         )
-        with whole_file(self.folder / "recipe.yaml") as handle:
-            handle.write(self.recipe.to_yaml())
+        if self.main:
+            if not checkpoint:
+                clear_folder(self.folder)
+            with whole_file(self.folder / "recipe.yaml") as handle:
+                handle.write(self.recipe.to_yaml())
         tagger = Tagger(TorchRuntime(model), settings, tokenizer)
-        scorers = {gold.name: GoldScorer(gold, encoder, corpus.tags) for gold in golds}
+        scorers = {
+            gold.name: GoldScorer(gold, encoder, corpus.tags, self.share) for gold in golds
+        }
         speed = self._fit(model, tagger, corpus, scorers.get("dev"), checkpoint)
         return self._finish(model, tagger, scorers, speed)
 
-    def _open_folder(self, resume: bool, overwrite: bool) -> str | None:
-        """Make the run folder; the checkpoint to go on from, if any."""
-        checkpoints = self.folder / CHECKPOINTS
-        if overwrite and self.folder.is_dir():
-            for name in (CHECKPOINTS, MODEL, "tensorboard"):
-                shutil.rmtree(self.folder / name, ignore_errors=True)
-            for name in ("metrics.jsonl", "scores.json", "test_predictions.conll", "labels.txt"):
-                (self.folder / name).unlink(missing_ok=True)
-        make_folder(self.folder)
-        if (self.folder / MODEL).exists():
-            raise OutputError(
-                f"{self.folder}: holds a finished run; choose another --out, or begin anew with "
-                "--overwrite"
-            )
-        last = _last_checkpoint(checkpoints)
-        if last and not resume:
-            raise OutputError(
-                f"{self.folder}: holds an unfinished run; go on with --resume, or begin anew with "
-                "--overwrite"
-            )
-        if resume and not last:
-            raise OutputError(
-                f"{checkpoints}: there is no checkpoint to go on from; leave --resume out"
-            )
-        return last
+    def _open(self, resume: bool, overwrite: bool) -> str | None:
+        """The checkpoint to go on from; the first process alone makes and judges the folder."""
+        found = open_folder(self.folder, resume, overwrite) if self.main else None
+        paths: list[str | None] = gather_object([found]) if self.share[1] > 1 else [found]
+        return paths[0]
 
     def _corpus(self, encoder: Encoder) -> Corpus:
         data = self.recipe.data
         all_pieces = self.recipe.training.loss_pieces == "all"
         source = Source(data.train, data, self.scheme, all_pieces)
-        return training_corpus(source, encoder, data.cache, self.rebuild)
+        try:
+            return training_corpus(source, encoder, data.cache, self.rebuild and self.main)
+        except OutputError as error:
+            raise OutputError(
+                f"data.cache: {data.cache} cannot be written ({error.__cause__}); name another "
+                "folder for encoded text with --set data.cache=FOLDER"
+            ) from error
 
     def _tell(self, train: SplitFacts, golds: list[GoldSplit]) -> None:
         """Print what was read, and everything that was skipped, changed or does not fit."""
@@ -176,7 +180,13 @@ class _Run:
         self.warnings = [line for split in facts for line in split.lines()]
         self.warnings += label_warnings(train, [gold.facts for gold in golds])
         for line in self.warnings:
-            self.console.print(f"[yellow]warning:[/] {line}", highlight=False)
+            self.console.print(Text.assemble(("warning: ", "yellow"), line), soft_wrap=True)
+
+    def _score(self, scorer: GoldScorer, tagger: Tagger) -> Scored:
+        """A split scored by all processes together; each of them gets the whole."""
+        own = scorer(tagger)
+        shares: list[Scored] = gather_object([own]) if self.share[1] > 1 else [own]
+        return add_shares(scorer.gold, shares)
 
     def _fit(
         self,
@@ -187,113 +197,136 @@ class _Run:
         checkpoint: str | None,
     ) -> float:
         """Run the Trainer; annotated words trained on per second."""
-        settings = self.recipe.training
-        arguments = self._arguments(dev is not None)
-        lengths = np.diff(corpus.window_starts)
-        batches = Batches(lengths, settings, arguments.process_index, arguments.world_size)
+        batches = Batches(np.diff(corpus.window_starts), self.recipe.training, *self.share)
         collator = Collator(tagger.encoder, corpus, batches)
-
-        def evaluation() -> dict[str, float]:
-            scores, loss = dev(tagger) if dev else (Scores(), 0.0)
-            micro = scores.micro
-            return {
-                "loss": loss,
-                "precision": micro.precision,
-                "recall": micro.recall,
-                "f1": micro.f1,
-                "accuracy": scores.accuracy,
-            }
-
-        interrupt = Interrupt(self.console)
+        interrupt = Interrupt(self.console, self.share[1])
         progress = ShowProgress(self.console, collator)
-        callbacks: list[Any] = [MetricsFile(self.folder / "metrics.jsonl"), interrupt, progress]
-        board: Any = TensorBoardCallback
-        callbacks.append(board(SummaryWriter(log_dir=str(self.folder / "tensorboard"))))
-        if settings.patience:
-            callbacks.append(EarlyStoppingCallback(settings.patience))
         trainer = NerTrainer(
-            settings, collator, evaluation if dev else None,
-            model=model, args=arguments, callbacks=callbacks,
-        )  # fmt: skip
+            self.recipe.training,
+            collator,
+            (lambda: _metrics(self._score(dev, tagger))) if dev else None,
+            model=model,
+            args=self.arguments,
+            callbacks=[interrupt, progress, *self._callbacks()],
+        )
         trainer.remove_callback(PrinterCallback)
         try:
-            with interrupt:
+            with interrupt, quiet():
                 trainer.train(resume_from_checkpoint=checkpoint)
         except OSError as error:
             raise OutputError(
-                f"{self.folder}: writing failed ({error.strerror or error}); the last whole "
-                "checkpoint is kept. Make room and go on with --resume"
+                f"{self.folder}: writing failed ({error.strerror or error}); a checkpoint that was "
+                "whole before is kept. Make room and go on with --resume"
             ) from error
         finally:
             progress.close()
         if interrupt.asked:
-            last = _last_checkpoint(self.folder / CHECKPOINTS)
             raise StoppedError(
                 f"training was interrupted at step {trainer.state.global_step} of "
-                f"{trainer.state.max_steps}; the checkpoint {last} is kept. "
-                f"Go on with the same command and --resume"
+                f"{trainer.state.max_steps}; the checkpoint {last_checkpoint(self.folder)} is "
+                "kept. Go on with the same command and --resume"
             )
-        return progress.words_per_second
+        return progress.words_per_second * self.share[1]
 
-    def _arguments(self, has_dev: bool) -> TrainingArguments:
-        settings = self.recipe.training
-        strategy = "steps" if settings.evaluate_every else "epoch"
-        return TrainingArguments(
-            output_dir=str(self.folder / CHECKPOINTS),
-            num_train_epochs=settings.epochs,
-            # Trainer multiplies this into its own counts only; batches are laid by Batches.
-            per_device_train_batch_size=1,
-            gradient_accumulation_steps=settings.accumulation,
-            learning_rate=settings.learning_rate,
-            lr_scheduler_type=settings.scheduler,
-            warmup_steps=settings.warmup,
-            weight_decay=settings.weight_decay,
-            max_grad_norm=settings.max_grad_norm,
-            optim="adamw_torch_fused",
-            seed=settings.seed,
-            use_cpu=_device(self.recipe) == "cpu",
-            bf16=settings.precision == "bf16",
-            fp16=settings.precision == "fp16",
-            eval_strategy=strategy if has_dev else "no",
-            eval_steps=settings.evaluate_every or None,
-            save_strategy=strategy,
-            save_steps=settings.evaluate_every or 500,
-            save_total_limit=1,
-            load_best_model_at_end=has_dev,
-            metric_for_best_model="eval_f1" if has_dev else None,
-            greater_is_better=True if has_dev else None,
-            logging_strategy="steps",
-            logging_steps=10,
-            disable_tqdm=True,
-            report_to="none",
-            remove_unused_columns=False,
-            label_names=["labels"],
-            dataloader_num_workers=0,
-            ddp_find_unused_parameters=False,
-        )
+    def _callbacks(self) -> list[Any]:
+        callbacks: list[Any] = []
+        if self.main:
+            board: Any = TensorBoardCallback
+            callbacks.append(MetricsFile(self.folder / "metrics.jsonl"))
+            callbacks.append(board(SummaryWriter(log_dir=str(self.folder / "tensorboard"))))
+        if self.recipe.training.patience:
+            callbacks.append(EarlyStoppingCallback(self.recipe.training.patience))
+        return callbacks
 
     def _finish(
         self, model: PreTrainedModel, tagger: Tagger, scorers: dict[str, GoldScorer], speed: float
     ) -> RunResult:
         """Score the chosen weights and write everything; the model comes last of all."""
-        results = {name: scorer(tagger) for name, scorer in scorers.items()}
-        scores = {name: result[0] for name, result in results.items()}
-        losses = {name: result[1] for name, result in results.items()}
-        seconds = time.perf_counter() - self.start
-        result = RunResult(self.folder, scores, losses, speed, seconds, self.warnings)
+        results = {name: self._score(scorer, tagger) for name, scorer in scorers.items()}
+        result = RunResult(
+            self.folder,
+            {name: scored.scores for name, scored in results.items()},
+            {name: scored.mean_loss for name, scored in results.items()},
+            speed,
+            time.perf_counter() - self.start,
+            self.warnings,
+        )
+        if self.main:
+            self._write(result, scorers, results, tagger)
+            save_model(self.folder / MODEL, model, tagger.settings, tagger.encoder.tokenizer)
+            shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
+        return result
+
+    def _write(
+        self,
+        result: RunResult,
+        scorers: dict[str, GoldScorer],
+        results: dict[str, Scored],
+        tagger: Tagger,
+    ) -> None:
+        """Everything but the model."""
         with whole_file(self.folder / "labels.txt") as handle:
             handle.write("\n".join(tagger.settings.tags) + "\n")
-        if "test" in scorers:
+        if "test" in results:
+            predicted = [tagger.settings.tags[i] for i in results["test"].tag_ids]
             gold = scorers["test"].gold
-            predicted = list(tagger.tag(gold.documents))
             with whole_file(self.folder / "test_predictions.conll") as handle:
-                write_columns(predicted, handle, _gold_and_predicted(gold, predicted))
+                write_columns(gold.documents, handle, _two_columns(gold, predicted))
         with whole_file(self.folder / "scores.json") as handle:
             json.dump(_report(result), handle, indent=2, ensure_ascii=False)
             handle.write("\n")
-        save_model(self.folder / MODEL, model, tagger.settings, tagger.encoder.tokenizer)
-        shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
-        return result
+
+
+def _metrics(scored: Scored) -> dict[str, float]:
+    """What is logged at each evaluation."""
+    micro = scored.scores.micro
+    return {
+        "loss": scored.mean_loss,
+        "precision": micro.precision,
+        "recall": micro.recall,
+        "f1": micro.f1,
+        "accuracy": scored.scores.accuracy,
+    }
+
+
+def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
+    settings = recipe.training
+    has_dev = bool(recipe.data.dev)
+    strategy = "steps" if settings.evaluate_every else "epoch"
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs,
+        # Trainer multiplies this into its own counts only; batches are laid by Batches.
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.scheduler,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        optim="adamw_torch_fused",
+        seed=settings.seed,
+        use_cpu=_device(recipe) == "cpu",
+        bf16=settings.precision == "bf16",
+        fp16=settings.precision == "fp16",
+        eval_strategy=strategy if has_dev else "no",
+        eval_steps=settings.evaluate_every or None,
+        save_strategy=strategy,
+        save_steps=settings.evaluate_every or 500,
+        # One more than the best, which may be old: Trainer would take the newest away at a stop.
+        save_total_limit=settings.keep_checkpoints + has_dev,
+        load_best_model_at_end=has_dev,
+        metric_for_best_model="eval_f1" if has_dev else None,
+        greater_is_better=True if has_dev else None,
+        logging_strategy="steps",
+        logging_steps=10,
+        disable_tqdm=True,
+        report_to="none",
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_num_workers=0,
+        ddp_find_unused_parameters=False,
+    )
 
 
 def _report(result: RunResult) -> dict[str, Any]:
@@ -313,14 +346,13 @@ def _report(result: RunResult) -> dict[str, Any]:
     }
 
 
-def _gold_and_predicted(
-    gold: GoldSplit, predicted: list[Document]
-) -> Iterator[tuple[list[str], tuple[str, ...]]]:
-    """For each document its two columns of tags."""
+def _two_columns(gold: GoldSplit, predicted: list[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """For each document its gold and its predicted tags."""
     start = 0
-    for document in predicted:
-        yield gold.tags[start : start + document.n_words], document.tags or ()
-        start += document.n_words
+    for document in gold.documents:
+        end = start + document.n_words
+        yield gold.tags[start:end], predicted[start:end]
+        start = end
 
 
 def _device(recipe: Recipe) -> str:
@@ -344,8 +376,3 @@ def _check_precision(recipe: Recipe) -> None:
             "recipe",
             [f"training.precision: this device has no fast {precision}; expected fp32 here"],
         )
-
-
-def _last_checkpoint(folder: Path) -> str | None:
-    find: Any = get_last_checkpoint
-    return find(str(folder)) if folder.is_dir() else None

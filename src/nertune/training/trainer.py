@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from nertune.batching import plan
 from nertune.config import TrainingSettings
 from nertune.corpus import Corpus
 from nertune.encoding import IGNORED, Encoder, Ints
+from nertune.errors import OutputError, RecipeError
 from nertune.model import head_parameters
 
 
@@ -35,6 +38,7 @@ class Batches(Sampler[list[int]]):
         self.n_processes = n_processes
         self.epoch = 0
         self._length = len(self._shares()[0])
+        self._without_shapes: tuple[int, Any] = (-1, None)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the batches; called by Trainer."""
@@ -45,8 +49,12 @@ class Batches(Sampler[list[int]]):
 
         Drawn anew from seed and epoch, so that a resumed run draws what the unbroken one drew.
         """
-        generator = np.random.default_rng((self.settings.seed, self.epoch, 1))
-        return generator.random(len(self.lengths))[windows] < self.settings.shape_dropout
+        if self._without_shapes[0] != self.epoch:
+            generator = np.random.default_rng((self.settings.seed, self.epoch, 1))
+            drawn = generator.random(len(self.lengths)) < self.settings.shape_dropout
+            self._without_shapes = (self.epoch, drawn)
+        chosen: np.ndarray = self._without_shapes[1][windows]
+        return chosen
 
     def __len__(self) -> int:
         return self._length
@@ -64,6 +72,14 @@ class Batches(Sampler[list[int]]):
             middle = len(batches[largest]) // 2
             batches.append(batches[largest][middle:])
             batches[largest] = batches[largest][:middle]
+        if len(batches) % self.n_processes:
+            raise RecipeError(
+                "recipe",
+                [
+                    f"the training text has {len(self.lengths)} windows, too few to divide among "
+                    f"{self.n_processes} processes; start fewer"
+                ],
+            )
         return [batches[i :: self.n_processes] for i in range(self.n_processes)]
 
 
@@ -125,7 +141,7 @@ def word_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None
         reduction="sum",
     )
     n_items = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-    return total / n_items
+    return total / torch.as_tensor(n_items).clamp(min=1)  # words may all be without pieces
 
 
 class NerTrainer(Trainer):
@@ -185,6 +201,19 @@ class NerTrainer(Trainer):
             self.optimizer = kind([group for group in groups if group["params"]], **options)
         optimizer: torch.optim.Optimizer = self.optimizer
         return optimizer
+
+    def _save_checkpoint(self, *arguments: Any, **options: Any) -> None:
+        """Save as Trainer does; a checkpoint that could not be written whole is taken away."""
+        try:
+            super()._save_checkpoint(*arguments, **options)
+        except Exception as error:  # torch and safetensors have errors of their own for a full disk
+            folder = Path(str(self.args.output_dir))
+            step = self.state.global_step
+            shutil.rmtree(folder / f"checkpoint-{step}", ignore_errors=True)
+            raise OutputError(
+                f"{folder}: the checkpoint of step {step} cannot be written ({error}); the one "
+                "before it is kept. Make room and go on with --resume"
+            ) from error
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Score dev through the engine; Trainer's own evaluation loop is not used."""
