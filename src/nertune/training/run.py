@@ -314,7 +314,7 @@ def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
         save_strategy=strategy,
         save_steps=settings.evaluate_every or 500,
         # One more than the best, which may be old: Trainer would take the newest away at a stop.
-        save_total_limit=settings.keep_checkpoints + has_dev,
+        save_total_limit=1 + has_dev,  # the last and the best
         load_best_model_at_end=has_dev,
         metric_for_best_model="eval_f1" if has_dev else None,
         greater_is_better=True if has_dev else None,
