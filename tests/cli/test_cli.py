@@ -18,7 +18,7 @@ import typer
 import yaml
 
 from nertune.cli.main import app, main
-from nertune.config import ReadSettings
+from nertune.config import ReadSettings, shipped_recipes
 from nertune.data import read
 from nertune.documents import Document
 from nertune.scoring import score
@@ -207,7 +207,8 @@ class TestErrors:
         ]
 
     def test_an_unknown_recipe_lists_ours(self, cli):
-        assert "conll2003-minilm, quickstart" in cli("train", "quickstrat").failed()
+        text = cli("train", "quickstrat").failed()
+        assert text.endswith(f"or one of ours: {', '.join(shipped_recipes())}")
 
     def test_a_wrong_override(self, cli):
         text = cli("train", "quickstart", "--set", "training.epoch=3").failed()

@@ -129,6 +129,8 @@ class ShowProgress(TrainerCallback):
         """Start the bar and the clock."""
         self._since = self._last_line = time.perf_counter()
         self._first_step = state.global_step
+        if state.best_metric is not None:  # of the run that this one goes on with
+            self.best = state.best_metric
         if not state.is_world_process_zero or not self.console.is_terminal:
             return
         self.progress = Progress(
