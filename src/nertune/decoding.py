@@ -109,7 +109,7 @@ def viterbi(emissions: Floats, tables: schemes.Transitions) -> Ints:
     A forbidden step costs 10 000, so that a tag list which allows no path at all (one without O)
     still gets the least bad one.
     """
-    steps = np.where(tables.allowed, 0.0, float(NEVER))
+    steps = np.where(tables.allowed, 0.0, NEVER)
     emissions = emissions.astype(np.float64)  # single precision would lose digits in long sentences
     best = emissions[0] + np.where(tables.start, 0.0, NEVER)
     origins = np.zeros(emissions.shape, dtype=np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
@@ -23,6 +24,7 @@ from nertune.cli.options import (
 )
 from nertune.config import ReadSettings
 from nertune.data import ReadReport, read, read_stream, write_columns, write_jsonl
+from nertune.data.columns import has_marks
 from nertune.documents import Document
 from nertune.errors import DataError, DocumentError
 from nertune.files import whole_file
@@ -68,7 +70,11 @@ def predict(
     tagger = Tagger.load(model)
     chosen = format or ("pretty" if out is None and sys.stdout.isatty() else "jsonl")
     with whole_file(out) if out else nullcontext(sys.stdout) as handle:
-        _WRITERS[chosen](tagger.tag(documents), handle)
+        if chosen == "conll":
+            marks = input != "columns" or any(map(_has_marks, files or ["-"]))
+            write_columns(tagger.tag(documents), handle, marks=marks)
+        else:
+            _WRITERS[chosen](tagger.tag(documents), handle)
     stats = tagger.stats
     if stats.words_without_pieces or stats.cut_pieces:
         render.warn(
@@ -110,7 +116,7 @@ def _lines(
             report.skip("a line that is not UTF-8", f"{place}:{number}")
 
 
-def _opened(path: str) -> BinaryIO:
+def _opened(path: str) -> io.BufferedReader:
     try:
         return Path(path).open("rb")
     except OSError as error:
@@ -126,12 +132,15 @@ def _write_pretty(documents: Iterable[Document], handle: IO[str]) -> None:
         console.print(render.highlighted(document), soft_wrap=True)
 
 
-def _write_conll(documents: Iterable[Document], handle: IO[str]) -> None:
-    write_columns(documents, handle)
+def _has_marks(path: str) -> bool:
+    """Whether a column file has document marks; a stream is not looked through beforehand."""
+    if path == "-":
+        return False
+    with _opened(path) as stream:
+        return has_marks(stream)
 
 
-_WRITERS: dict[Output, Callable[[Iterable[Document], Any], None]] = {
+_WRITERS: dict[str, Callable[[Iterable[Document], Any], None]] = {
     "jsonl": write_jsonl,
-    "conll": _write_conll,
     "pretty": _write_pretty,
 }

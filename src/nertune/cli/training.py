@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from nertune.errors import DependencyError, RecipeError
 
 _UNSEEN = (
     "Ingrid Halvorsen flew from Lisbon to Nairobi to sign the contract for Ferrotech.",
-    'The Portuguese cyclist Tiago Meireles won the Douro Classic, said "Jornal do Minho".',
+    "The Portuguese cyclist Tiago Meireles won the Douro Classic ahead of a rider from Ghent.",
 )
 
 Set = Annotated[
@@ -64,7 +65,7 @@ def train(
         return
     place = shlex.quote(str(folder))
     render.say(f"\nThe model is in {folder / 'model'}. Try it:")
-    render.say(f"  echo 'Some text.' | nertune predict {place} -")
+    render.say(f"  echo 'Some text.' | {_program()} predict {place} -")
 
 
 def quickstart(
@@ -83,7 +84,7 @@ def quickstart(
         return
     from nertune.engine import Tagger
 
-    place = shlex.quote(str(out))
+    place, program = shlex.quote(str(out)), _program()
     tagger = Tagger.load(out)
     render.out.print("\n[bold]Two sentences the model has never seen[/]\n")
     for document in tagger.tag(Document.from_text(text) for text in _UNSEEN):
@@ -91,14 +92,24 @@ def quickstart(
     render.say(
         f"""
 What to do next
-  find entities in your own text   echo 'Ada Lovelace lived in London.' | nertune predict {place} -
-  in Python                        from nertune import Tagger
-                                   Tagger.load("{out}")("Ada Lovelace lived in London.")
-  look at your annotated files     nertune data inspect train.conll dev.conll test.conll
-  train on them                    nertune train quickstart --out runs/mine \\
-                                     --set data.train=train.conll --set data.dev=dev.conll \\
-                                     --set data.test=test.conll"""
+
+  find entities in your own text
+    echo 'Ada Lovelace lived in London.' | {program} predict {place} -
+  in Python
+    from nertune import Tagger
+    Tagger.load("{out}")("Ada Lovelace lived in London.")
+  look at your annotated files (a word and its tag a line, or JSONL with offsets)
+    {program} data inspect train.conll dev.conll test.conll
+  train on them
+    {program} train quickstart --out runs/mine --set data.train=train.conll \\
+      --set data.dev=dev.conll --set data.test=test.conll"""
     )
+
+
+def _program() -> str:
+    """How this program was called, so that the commands it shows can be copied."""
+    called = Path(sys.argv[0])
+    return shlex.quote(str(called)) if called.name == "nertune" and called.parts[1:] else "nertune"
 
 
 def _training() -> Any:
@@ -115,12 +126,18 @@ def _train(recipe: Recipe, folder: Path, **options: Any) -> bool:
     result = _training().train(recipe, folder, **options)
     if int(os.environ.get("RANK", "0")):  # of several processes only the first speaks
         return False
-    for name, scores in result.scores.items():
+    *others, last = result.scores or [""]
+    for name in others:
+        micro = result.scores[name].micro
+        render.say(
+            f"\n{name}: F1 {100 * micro.f1:.2f} (precision {100 * micro.precision:.2f}, "
+            f"recall {100 * micro.recall:.2f}); all figures are in {folder / 'scores.json'}"
+        )
+    if last:
         render.out.print()
-        render.print_scores(scores, name)
-    render.out.print(
-        f"\n{result.words_per_second:,.0f} words/s in training, {result.seconds:.0f} s in all",
-        highlight=False,
+        render.print_scores(result.scores[last], last)
+    render.say(
+        f"\n{result.words_per_second:,.0f} words/s in training, {result.seconds:.0f} s in all"
     )
     return True
 
