@@ -351,7 +351,20 @@ def test_the_scheme_of_incomplete_or_strange_tags(tags: list[str], scheme: str |
     assert scheme_of_tags(tags) == scheme
 
 
-def test_a_checkpoint_whose_labels_are_no_tags_has_no_scheme(folder: Path) -> None:
-    (folder / "tagger.json").unlink()
-    edit(folder / "config.json", id2label={"0": "NOUN", "1": "VERB"})
-    assert load_bundle(folder).settings.scheme is None
+def test_labels_that_are_no_tags_are_refused_with_the_folder_named(tmp_path):
+    folder = tiny_bundle(tmp_path / "model")
+    (folder / bundles.TAGGER_FILE).unlink()
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["id2label"] = {key: f"LABEL_{key}" for key in config["id2label"]}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"model: the labels .* 'LABEL_0'"):
+        load_bundle(folder)
+
+
+def test_a_tokenizer_with_more_pieces_than_the_network_is_refused(tmp_path):
+    folder = tiny_bundle(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["vocab_size"] -= 1
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(BundleError, match="belong to different models"):
+        load_bundle(folder)

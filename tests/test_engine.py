@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -278,3 +279,15 @@ def test_a_live_model_stays_in_training_mode(folders: dict[str, Path]) -> None:
     text = " ".join(TEXT)
     assert tagger(text) == tagger(text), "dropout must be off while tagging"
     assert model.training
+
+
+def test_threads_may_share_a_tagger(tmp_path):
+    tagger = Tagger.load(tiny_bundle(tmp_path / "model"))
+    texts = [f"Ada{i} met word{i * 7} in London{i} ." for i in range(200)]
+    alone = [tagger(text) for text in texts]
+    shared = Tagger.load(tmp_path / "model")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(shared, texts))
+    assert [[(e.start, e.end, e.label) for e in one] for one in found] == [
+        [(e.start, e.end, e.label) for e in one] for one in alone
+    ]

@@ -80,6 +80,15 @@ def test_a_label_the_model_lacks_counts_as_missed_but_not_in_the_loss(tagger, tm
     assert gold.facts.labels == {"MISC": 1, "PER": 1}
 
 
+def test_a_word_without_pieces_counts_as_missed_but_not_in_the_loss(tagger, tmp_path):
+    path = tmp_path / "file.conll"
+    path.write_text("The O\n\u0007 B-PER\n", encoding="utf-8")
+    scored, _ = evaluate_file(tagger, path)
+    assert scored.scores.labels["PER"].gold == 1
+    assert scored.n_known == 1
+    assert scored.mean_loss < 20  # no model that was trained on pieces can get this word right
+
+
 def test_gold_of_another_scheme_gives_the_same_score(tagger, tiny, tmp_path, scored):
     lines = []
     for document in load_gold("test", [str(tiny.test)], ReadSettings(), IOB2).documents:

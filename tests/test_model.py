@@ -312,3 +312,12 @@ def test_an_encoder_that_cannot_be_loaded_is_named(tmp_path: Path, damage: str) 
     with pytest.raises(BundleError, match="cannot be loaded") as caught:
         new_model(encoder_settings(folder), TAGS, WINDOW)
     assert str(folder) in str(caught.value)
+
+
+def test_an_encoder_whose_weights_have_other_names_is_refused(tmp_path):
+    folder = tiny_encoder(tmp_path / "encoder")
+    weights = load_file(folder / "model.safetensors")
+    strange = {f"strange.{name}": value for name, value in weights.items()}
+    save_file(strange, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BundleError, match="would be random"):
+        new_model(ModelSettings(encoder=str(folder)), TAGS, WindowSettings(pieces=64))

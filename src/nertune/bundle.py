@@ -77,6 +77,7 @@ def load_bundle(path: str | Path) -> Bundle:
         settings = _read_settings(folder / TAGGER_FILE, tags)
     else:
         settings = _guessed_settings(tags, config)
+    _check_fit(folder, settings, tokenizer.get_vocab_size(), config)
     return Bundle(folder, settings, tokenizer, config)
 
 
@@ -177,6 +178,24 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BundleError(f"{path}: holds no JSON object")
     return content
+
+
+def _check_fit(folder: Path, settings: TaggerSettings, size: int, config: dict[str, Any]) -> None:
+    """Tags, scheme, and the number of pieces that tokenizer and network know must agree."""
+    try:
+        scheme = schemes.scheme_named(settings.scheme) if settings.scheme else None
+        schemes.transitions(settings.tags, scheme)
+    except NertuneError as error:
+        raise BundleError(
+            f"{folder}: the labels of this model cannot be read as tags of named entities: "
+            f"{error}. Expected id2label in config.json to hold O and tags such as B-PER"
+        ) from None
+    known = config.get("vocab_size")
+    if isinstance(known, int) and size > known:
+        raise BundleError(
+            f"{folder}: tokenizer.json has {size} pieces, the network knows {known}; the two "
+            "belong to different models"
+        )
 
 
 def _config_tags(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:

@@ -64,7 +64,16 @@ def new_model(
         )
     if faults:
         raise RecipeError("recipe", faults)
-    model = _pretrained(AutoModelForTokenClassification, source, settings, config=config)
+    model, loading = _pretrained(
+        AutoModelForTokenClassification, source, settings, config=config, output_loading_info=True
+    )
+    lost = sorted(name for name in loading["missing_keys"] if name not in head_parameters(model))
+    if lost:
+        raise BundleError(
+            f"model.encoder: the weights of '{settings.encoder}' lack {len(lost)} of the encoder's "
+            f"own ({lost[0]}, ...); they would be random. Expected a pretrained encoder of the "
+            f"kind that its config.json names ({config.model_type})"
+        )
     if settings.shapes:
         add_shapes(model)
     return model  # type: ignore[no-any-return]

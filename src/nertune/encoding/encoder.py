@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer, window: WindowSettings, shapes: bool = False) -> None:
         self.tokenizer = tokenizer
+        self._lock = Lock()
         self.window = window
         self.shapes = shapes
         self.before, self.after = special_pieces(tokenizer)
@@ -100,6 +102,12 @@ class Encoder:
         self, words: list[str]
     ) -> tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.uint8], int]:
         """Pieces of all words in a row; pieces and shape of each word; pieces left out."""
+        with self._lock:  # several threads may share one encoder, and its table grows
+            return self._look_up_alone(words)
+
+    def _look_up_alone(
+        self, words: list[str]
+    ) -> tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.uint8], int]:
         if len(self._rows) > _CACHED_WORDS:
             self._clear()
         get = self._rows.get
