@@ -118,9 +118,9 @@ def print_inspection(inspection: Inspection) -> None:
 
 
 def print_alignment(pieces: Sequence[AlignedPiece]) -> None:
-    """One row a piece; a word's text only beside its first piece."""
+    """One row a piece, with the tag it is trained on when only first pieces count, or all do."""
     table = Table(show_edge=False)
-    for name in ("word", "shape", "tag", "piece", "loss: first piece", "loss: all pieces"):
+    for name in ("word", "shape", "tag", "piece", "first piece", "all pieces"):
         table.add_column(name)
     begins = ""
     for piece in pieces:
