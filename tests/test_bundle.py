@@ -51,6 +51,11 @@ def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(content))
 
 
+def from_another_tool(folder: Path) -> None:
+    (folder / "tagger.json").unlink()
+    edit(folder / "config.json", nertune=None)
+
+
 def fault(path: Path) -> str:
     with pytest.raises(BundleError) as caught:
         load_bundle(path)
@@ -123,7 +128,7 @@ def test_a_run_folder_stands_for_the_model_in_it(whole: Path, tmp_path: Path) ->
 
 
 def test_a_checkpoint_of_another_tool_loads_with_what_its_labels_say(folder: Path) -> None:
-    (folder / "tagger.json").unlink()
+    from_another_tool(folder)
     bundle = load_bundle(folder)
     assert bundle.settings == TaggerSettings(
         tags=("O", "B-LOC", "I-LOC", "B-PER", "I-PER"),
@@ -133,7 +138,7 @@ def test_a_checkpoint_of_another_tool_loads_with_what_its_labels_say(folder: Pat
 
 
 def test_a_window_for_another_tools_checkpoint_is_never_longer_than_512(folder: Path) -> None:
-    (folder / "tagger.json").unlink()
+    from_another_tool(folder)
     edit(folder / "config.json", max_position_embeddings=8192)
     assert load_bundle(folder).settings.window.pieces == 512
     edit(folder / "config.json", max_position_embeddings=None)
@@ -353,7 +358,7 @@ def test_the_scheme_of_incomplete_or_strange_tags(tags: list[str], scheme: str |
 
 def test_labels_that_are_no_tags_are_refused_with_the_folder_named(tmp_path):
     folder = tiny_bundle(tmp_path / "model")
-    (folder / bundles.TAGGER_FILE).unlink()
+    from_another_tool(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["id2label"] = {key: f"LABEL_{key}" for key in config["id2label"]}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -368,3 +373,23 @@ def test_a_tokenizer_with_more_pieces_than_the_network_is_refused(tmp_path):
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(BundleError, match="belong to different models"):
         load_bundle(folder)
+
+
+def test_a_model_of_ours_without_its_settings_is_refused(folder: Path) -> None:
+    (folder / "tagger.json").unlink()
+    assert "lacks tagger.json" in fault(folder)
+
+
+def test_windows_longer_than_the_network_reads_are_refused(folder: Path) -> None:
+    edit(folder / "tagger.json", window={"pieces": 100_000})
+    assert "reads at most 258" in fault(folder)
+
+
+def test_shapes_without_a_table_for_them_are_refused(folder: Path) -> None:
+    edit(folder / "tagger.json", shapes=True)
+    assert "no table for" in fault(folder)
+
+
+def test_an_infinite_temperature_is_refused(folder: Path) -> None:
+    edit(folder / "tagger.json", temperature=float("inf"))
+    assert "temperature" in fault(folder)

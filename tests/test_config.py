@@ -284,3 +284,37 @@ class TestFiles:
         written = {*raw, *(f"{group}.{key}" for group in raw if isinstance(raw[group], dict)
                            for key in raw[group])}
         assert written == set(valid_keys())
+
+
+def test_a_key_that_stands_twice_is_a_fault(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("training: {seed: 1}\ntraining: {epochs: 2}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="'training' stands there twice"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize("value", ["inf", ".inf", ".nan", "1e9"])
+def test_epochs_are_a_sensible_number(tmp_path, value):
+    path = tmp_path / "r.yaml"
+    path.write_text("data: {train: a}\nmodel: {encoder: b}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"training\.epochs"):
+        load_recipe(path, [f"training.epochs={value}"])
+
+
+@pytest.mark.parametrize("text", ["name: 2020-13-45", "name: !!int abc", "a: " + "[" * 3000])
+def test_yaml_that_cannot_be_built_is_a_fault(tmp_path, text):
+    path = tmp_path / "r.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError):
+        load_recipe(path)
+
+
+def test_a_yaml_bomb_is_not_written_out(tmp_path):
+    lines = ["a: &a [x,x,x,x,x,x,x,x,x]"]
+    for old, new in zip("abcdefg", "bcdefgh", strict=True):
+        lines.append(f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]")
+    path = tmp_path / "r.yaml"
+    path.write_text("\n".join([*lines, "name: *h"]), encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    assert len(str(caught.value)) < 5000

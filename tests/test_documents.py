@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -206,6 +207,27 @@ TWO = Document.from_words(["a", "b"])
         (from_text("a b", (0, 2, "X")), "'a ' at 0 begins or ends with white space"),
         (from_text("a b", (1, 3, "X")), "' b' at 1 begins or ends with white space"),
         (from_text("abc", (1, 3, "X"), (0, 2, "Y")), "'ab' and 'bc' overlap at character 1"),
+        (from_text("abc", (0, 1, "")), "label of the entity at 0 is ''; expected a string"),
+        (from_text("abc", (0, 1, None)), "label of the entity at 0 is None"),
+        (from_text("abc", (0, 1, "X\u200b")), r"is 'X\\u200b'; expected printable"),
+        (from_text("abc", (0, 1, "X Y")), "'X Y'; expected printable"),
+        (from_text("abc", (0, 1, "\ud83d")), "expected printable"),
+        (from_text("abc", (0, 1)), "no .start, end, label."),
+        (from_text("abc", ("0", "1", "X")), "no .start, end, label."),
+        (from_text("abc", None), "no .start, end, label."),
+        (lambda: Document.from_text("abc", None), "no .start, end, label."),
+        (from_text(None), "text is of type NoneType; expected a string"),
+        (from_text(b"a"), "text is of type bytes"),
+        (from_words(["a"], entities=[(0, 1, "")]), "label of the entity at 0 is ''"),
+        (from_words(["a"], ["B-\u200b"]), "expected printable"),
+        (from_words(None), "words is of type NoneType; expected a list"),
+        (from_words(b"a"), "words is of type bytes"),
+        (from_words([b"a"]), "word 0 is b'a'; expected a string"),
+        (from_words(["a", None]), "word 1 is None; expected a string"),
+        (from_words(["a"], [None]), "tag 0 is None; expected a string"),
+        (from_words(["a"], 3), "tags is of type int"),
+        (from_words(["a"], sentences=[1]), "sentences are no ranges"),
+        (lambda: TWO.with_tags(["O", 1]), "tag 1 is 1; expected a string"),
         (lambda: TWO.with_tags(["O"]), "1 tags for 2 words"),
         (lambda: TWO.with_tags(["O", "B-X"], [0.1, 0.2]), "2 scores for 1 entities"),
     ],
@@ -220,3 +242,13 @@ def test_parts_that_contradict_each_other_are_refused(
 def test_a_tag_of_no_scheme_is_refused() -> None:
     with pytest.raises(TagError, match="'NNP'"):
         Document.from_words(["a"], ["NNP"])
+
+
+def test_integers_of_numpy_and_any_iterable_are_taken() -> None:
+    two = np.arange(2)
+    document = Document.from_text("abc", [(two[0], two[1], "X")])
+    assert document == Document.from_text("abc", [(0, 1, "X")])
+    assert type(document.entities[0].start) is int
+    assert Document.from_words((w for w in "ab"), (t for t in "OO")) == Document.from_words(
+        ["a", "b"], ["O", "O"]
+    )

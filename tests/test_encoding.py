@@ -28,7 +28,9 @@ from nertune.errors import EncodingError
 from nertune.testing import TEXT, FakeRuntime, tiny_tokenizer
 
 quick = settings(deadline=None, max_examples=60)
-both_families = pytest.mark.parametrize("family", ["bert", "roberta"])
+all_families = pytest.mark.parametrize(
+    "family", ["bert", "roberta", "modernbert", "unigram"]
+)
 DROPPED = ("\u0007", "\u200b")
 
 words = st.one_of(
@@ -53,7 +55,7 @@ def reference(family: str) -> PreTrainedTokenizerFast:
     own = tiny_tokenizer(family)
     own.no_truncation()
     own.no_padding()
-    if family == "roberta":
+    if family in ("roberta", "modernbert"):
         own.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     return PreTrainedTokenizerFast(tokenizer_object=own)
 
@@ -61,7 +63,7 @@ def reference(family: str) -> PreTrainedTokenizerFast:
 # --- pieces ---
 
 
-@both_families
+@all_families
 @quick
 @given(sentence=st.lists(words, min_size=1, max_size=30))
 def test_pieces_are_those_of_the_fast_tokenizer_of_transformers(
@@ -75,7 +77,7 @@ def test_pieces_are_those_of_the_fast_tokenizer_of_transformers(
     assert encoded.word_piece.tolist() == [firsts.get(i, NO_PIECE) for i in range(len(sentence))]
 
 
-@both_families
+@all_families
 @quick
 @given(sentence=st.lists(words, min_size=1, max_size=30))
 def test_windows_and_stitch_change_nothing_where_the_text_fits(
@@ -92,7 +94,7 @@ def test_windows_and_stitch_change_nothing_where_the_text_fits(
             assert emissions[word].tolist() == logits[whole.word_ids.index(word)].tolist()
 
 
-@both_families
+@all_families
 @quick
 @given(
     sentences=st.lists(st.lists(words, min_size=1, max_size=40), min_size=1, max_size=4),
@@ -161,7 +163,7 @@ def test_a_window_that_holds_special_pieces_only_is_refused() -> None:
 # --- the tokenizer ---
 
 
-@both_families
+@all_families
 def test_normalised_tokenizer_neither_cuts_nor_pads(family: str) -> None:
     published = tiny_tokenizer(family)
     published.enable_truncation(128)
@@ -267,7 +269,7 @@ def test_every_word_has_a_shape(word: str) -> None:
     assert word_shape(word) in range(len(SHAPES))
 
 
-@both_families
+@all_families
 def test_every_piece_of_a_word_carries_its_shape(family: str) -> None:
     sentence = ["Lovelace", "met", "1,000.50", "東京"]
     encoder = Encoder(tokenizer(family), WindowSettings(), shapes=True)

@@ -25,7 +25,9 @@ from nertune.runtimes.torch import TorchRuntime
 from nertune.testing import TEXT, FakeRuntime, tiny_bundle, tiny_tokenizer
 
 quick = settings(deadline=None, max_examples=40)
-both_families = pytest.mark.parametrize("family", ["bert", "roberta"])
+all_families = pytest.mark.parametrize(
+    "family", ["bert", "roberta", "modernbert", "unigram"]
+)
 
 ODD = ("\n", "\u0007", "é", "🙂", "\u00a0", "\u200b", "e\u0301")
 texts = st.one_of(
@@ -39,8 +41,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("taggers")
     window = WindowSettings(pieces=24, context=1)
     return {
-        family: tiny_bundle(root / family, family, window=window, shapes=True)
-        for family in ("bert", "roberta")
+        family: tiny_bundle(
+            root / family, family, window=window, shapes=family != "modernbert"
+        )
+        for family in ("bert", "roberta", "modernbert", "unigram")
     }
 
 
@@ -65,7 +69,7 @@ def lisbon_is_a_place(ids: Any) -> Any:
 # --- entities ---
 
 
-@both_families
+@all_families
 @quick
 @given(text=texts)
 def test_offsets_of_any_text_are_those_of_its_entities(
@@ -82,7 +86,7 @@ def test_offsets_of_any_text_are_those_of_its_entities(
         last = entity.end
 
 
-@both_families
+@all_families
 @quick
 @given(several=st.lists(texts, min_size=1, max_size=6))
 def test_a_document_alone_gets_what_it_gets_in_a_batch(
@@ -101,14 +105,14 @@ def test_a_document_alone_gets_what_it_gets_in_a_batch(
         )
 
 
-@both_families
+@all_families
 def test_tags_are_those_of_the_network_word_by_word(
     folders: dict[str, Path], load: Callable[[str], Tagger], family: str
 ) -> None:
     words = ["Ada", "Lovelace", "visited", "Málaga"]
     [found] = load(family).tag([Document.from_words(words)])
     bundle = load_bundle(folders[family])
-    encoder = Encoder(bundle.tokenizer, bundle.settings.window, shapes=True)
+    encoder = Encoder(bundle.tokenizer, bundle.settings.window, bundle.settings.shapes)
     encoded = encoder.encode([Document.from_words(words)])
     logits = TorchRuntime(load_model(bundle)).logits(encoder.pad(encoded, [0]))[0]
     emissions = logits[encoded.word_piece]
@@ -207,7 +211,7 @@ def test_order_is_kept_over_chunks_and_lengths() -> None:
 # --- edges ---
 
 
-@both_families
+@all_families
 @pytest.mark.parametrize("text", ["", " ", "\n\t \u3000\r\n"])
 def test_text_without_words_has_no_entities(
     load: Callable[[str], Tagger], family: str, text: str

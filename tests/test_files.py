@@ -167,12 +167,31 @@ def test_a_folder_does_not_replace_a_file(no_folder: Path) -> None:
     assert names(no_folder.parent) == ["file"]
 
 
-def test_a_link_to_a_folder_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
+def test_a_link_to_a_folder_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     fill(tmp_path / "target", "old")
     (tmp_path / "link").symlink_to(tmp_path / "target")
     fill(tmp_path / "link", "new")
     assert names(tmp_path / "link") == ["new"]
-    assert names(tmp_path / "target") == ["old"]
+    assert (tmp_path / "link").is_symlink()
+    assert names(tmp_path / "target") == ["new"]
+
+
+def test_a_link_to_a_file_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    link, target = tmp_path / "link", tmp_path / "deep" / "target"
+    link.symlink_to(target)
+    for text in ("first", "second"):
+        with whole_file(link) as handle:
+            handle.write(text)
+        assert link.is_symlink()
+        assert target.read_text() == text
+
+
+def test_a_pipe_is_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match="leave --out out and redirect"), whole_file(pipe):
+        pass
+    assert pipe.is_fifo()
 
 
 def test_a_folder_is_made_and_proved_writable(tmp_path: Path, no_folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -146,7 +147,7 @@ def test_weights_without_a_classifier_are_not_filled_up_at_random(tmp_path: Path
     kept = {name: value for name, value in weights.items() if "classifier" not in name}
     assert len(kept) == len(weights) - 2
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(BundleError, match=r"lack classifier\.bias, classifier\.weight"):
+    with pytest.raises(BundleError, match=r"lack classifier\.bias and 1 more"):
         load_model(load_bundle(folder))
 
 
@@ -321,3 +322,23 @@ def test_an_encoder_whose_weights_have_other_names_is_refused(tmp_path):
     save_file(strange, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(BundleError, match="would be random"):
         new_model(ModelSettings(encoder=str(folder)), TAGS, WindowSettings(pieces=64))
+
+
+def test_a_network_smaller_than_its_weights_is_refused(tmp_path):
+    folder = tiny_bundle(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["num_hidden_layers"] = 1
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(BundleError, match="has no place"):
+        load_model(load_bundle(folder))
+
+
+def test_the_code_of_a_model_folder_is_never_run(tmp_path):
+    folder = tiny_bundle(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", encoding="utf-8")
+    with pytest.raises(BundleError):
+        load_model(load_bundle(folder))
+    assert not (tmp_path / "ran").exists()

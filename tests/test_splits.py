@@ -14,6 +14,7 @@ from nertune.errors import DataError
 from nertune.splits import (
     CUT,
     DIVIDED,
+    LOST,
     RETAGGED,
     SKIPPED,
     SplitFacts,
@@ -97,6 +98,14 @@ def test_entities_across_a_sentence_end_are_divided_and_counted(split):
     gold = split(rows)
     assert gold.tags == ["O", "O", "O", "B-ORG", "I-ORG", "I-ORG", "B-ORG", "O"]
     assert gold.facts.changed == {DIVIDED: 1}
+
+
+def test_an_entity_inside_the_word_of_another_is_counted(split):
+    rows = [{"text": "Londoner.", "entities": [
+        {"start": 0, "end": 4, "label": "LOC"}, {"start": 4, "end": 8, "label": "PER"}]}]
+    gold = split(rows, on_error="repair")
+    assert gold.tags == ["B-LOC", "O"]
+    assert gold.facts.changed == {CUT: 2, LOST: 1}
 
 
 class TestGoldTags:

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from nertune import schemes
 from nertune.config import Settings, WindowSettings
-from nertune.encoding import normalise_tokenizer
+from nertune.encoding import SHAPES, normalise_tokenizer
 from nertune.errors import BundleError, DependencyError, NertuneError
 
 FORMAT_VERSION = 1
@@ -44,7 +44,7 @@ class TaggerSettings(Settings):
     scheme: str | None
     window: WindowSettings
     shapes: bool = False
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
     language: str | None = None
     nertune_version: str = ""
 
@@ -57,6 +57,11 @@ class Bundle:
     settings: TaggerSettings
     tokenizer: Tokenizer
     config: dict[str, Any]
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether nertune saved it, and not another tool."""
+        return "nertune" in self.config
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -75,9 +80,15 @@ def load_bundle(path: str | Path) -> Bundle:
     tags = _config_tags(folder, config)
     if (folder / TAGGER_FILE).is_file():
         settings = _read_settings(folder / TAGGER_FILE, tags)
+    elif "nertune" in config:
+        raise BundleError(
+            f"{folder}: lacks {TAGGER_FILE}, which nertune wrote beside config.json; copy the "
+            "whole model folder"
+        )
     else:
         settings = _guessed_settings(tags, config)
-    _check_fit(folder, settings, tokenizer.get_vocab_size(), config)
+    size = max(tokenizer.get_vocab().values(), default=-1) + 1
+    _check_fit(folder, settings, size, config)
     return Bundle(folder, settings, tokenizer, config)
 
 
@@ -93,6 +104,10 @@ def model_folder(path: str | Path) -> Path:
         raise BundleError(f"{folder}: is a file; expected the model folder that holds it")
     if not (folder / "config.json").is_file() and (folder / "model" / "config.json").is_file():
         return folder / "model"
+    if (folder / "seeds.json").is_file():
+        raise BundleError(
+            f"{folder}: holds one run for each seed; name one of them, as {folder / 'seed-1'}"
+        )
     if not (folder / "config.json").is_file():
         raise BundleError(
             f"{folder}: holds no config.json; expected a model folder (config.json, "
@@ -190,6 +205,17 @@ def _check_fit(folder: Path, settings: TaggerSettings, size: int, config: dict[s
             f"{folder}: the labels of this model cannot be read as tags of named entities: "
             f"{error}. Expected id2label in config.json to hold O and tags such as B-PER"
         ) from None
+    limit = position_limit(config)
+    if limit and settings.window.pieces > limit:
+        raise BundleError(
+            f"{folder / TAGGER_FILE}: windows of {settings.window.pieces} pieces, but the network "
+            f"reads at most {limit}; the two files belong to different models"
+        )
+    if settings.shapes and config.get("type_vocab_size") != len(SHAPES):
+        raise BundleError(
+            f"{folder / TAGGER_FILE}: speaks of word shapes, which the network of config.json has "
+            "no table for; the two files belong to different models"
+        )
     known = config.get("vocab_size")
     if isinstance(known, int) and size > known:
         raise BundleError(
@@ -210,6 +236,8 @@ def _config_tags(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
         tags = tuple(by_id[str(i)] for i in range(len(by_id)))
     except KeyError as error:
         raise BundleError(f"{folder / 'config.json'}: id2label lacks the id {error}") from None
+    if not all(isinstance(tag, str) for tag in tags):
+        raise BundleError(f"{folder / 'config.json'}: id2label holds something that is no name")
     return tags
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,14 +29,16 @@ from nertune.errors import NertuneError, RecipeError
 
 OnError = Literal["stop", "skip", "repair"]
 Format = Literal["auto", "columns", "jsonl", "json", "parquet"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
 _SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " "}
 _PACKAGED = "nertune:"
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 80, 80
 _PACKAGE_FOLDER = Path(__file__).parent
 
 
@@ -186,14 +189,18 @@ class TrainingSettings(Settings):
     """How the weights are found."""
 
     seed: int = Field(1, ge=0, lt=2**32, description="of weights, dropout and the order of batches")
-    epochs: Positive = Field(4, description="passes over the training data")
+    epochs: Annotated[Positive, Field(le=100_000)] = Field(
+        4, description="passes over the training data"
+    )
     learning_rate: Positive = Field(2e-4, description="of the encoder")
     head_learning_rate: Positive | None = Field(
         None, description="of the tag classifier and the word shapes; none given: learning_rate"
     )
     scheduler: Scheduler = Field("linear", description="course of the learning rates")
     warmup: Rate = Field(0.1, description="share of all steps in which the rates rise")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW's, not on biases")
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.01, description="AdamW's, not on biases"
+    )
     max_grad_norm: Positive = Field(1.0, description="gradients are clipped to this norm")
     batch_pieces: int = Field(768, ge=8, description="budget of a batch: longest window x windows")
     accumulation: Count = Field(1, description="batches summed up before the weights change")
@@ -226,7 +233,8 @@ class Recipe(Settings):
         if self.training.batch_pieces < self.window.pieces:
             raise ValueError(
                 f"training.batch_pieces ({self.training.batch_pieces}) is less than window.pieces "
-                f"({self.window.pieces}): no window would fit a batch"
+                f"({self.window.pieces}): no window would fit a batch; "
+                "raise the one or lower the other"
             )
         if self.training.patience and not self.data.dev:
             raise ValueError("training.patience needs data.dev: early stopping watches its F1")
@@ -237,6 +245,17 @@ class Recipe(Settings):
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key may stand only once; of two, the plain loader would drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep) for key, _ in node.value]
+        twice = [key for i, key in enumerate(keys) if key in keys[:i]]
+        if twice:
+            raise yaml.YAMLError(f"the key '{twice[0]}' stands there twice {node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a YAML recipe, or one of ours by name; each override is `key.key=value`.
 
@@ -244,7 +263,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     where = str(path)
     try:
-        raw = yaml.safe_load(_recipe_file(path).read_text(encoding="utf-8"))
+        raw = yaml.load(_recipe_file(path).read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         names = ", ".join(shipped_recipes())
         raise RecipeError(
@@ -252,7 +271,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(where, [f"cannot be read: {error}"]) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecipeError(where, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None
     if not isinstance(raw, dict):
         raise RecipeError(where, ["holds no settings; expected keys such as data: and model:"])
@@ -318,7 +337,7 @@ def _override(raw: dict[str, Any], item: str) -> list[str]:
         return [f"--set {item}: '{key}' is no group of settings"]
     try:
         target[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return [f"--set {item}: the value is not valid YAML; put it in quotes"]
     return []
 
@@ -337,13 +356,14 @@ def _readable(error: ValidationError) -> list[str]:
         elif fault["type"] == "missing":
             faults.append(f"{key}: must be given")
         elif fault["type"] == "model_type":
-            faults.append(f"{key}: is a group of settings; expected keys in it (got {given!r})")
+            shown = _SHORT.repr(given)
+            faults.append(f"{key}: is a group of settings; expected keys in it (got {shown})")
         elif fault["type"] == "too_short" and key:
             faults.append(f"{key}: must not be empty")
         elif not key:
             faults.append(message)
         else:
-            faults.append(f"{key}: {_lower_first(message)} (got {given!r})")
+            faults.append(f"{key}: {_lower_first(message)} (got {_SHORT.repr(given)})")
     return faults
 
 

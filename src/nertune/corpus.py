@@ -40,6 +40,7 @@ _ARRAYS: dict[str, npt.DTypeLike] = {
 _META = "corpus.json"
 _CHUNK_WORDS = 50_000
 _STEP = 1 << 22
+_MOST_TAGS = 32_000  # they are kept in 16 bits
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Corpus:
 
     ids, types, labels: (n_pieces,), all windows one after another; labels are places in `tags`, or
     IGNORED. window_starts: (n_windows + 1,). window_words: (n_windows,), words predicted in each.
-    facts: what reading the text showed.
+    facts: what reading the text showed. fingerprint: its name.
     """
 
     ids: npt.NDArray[np.int32]
@@ -58,6 +59,7 @@ class Corpus:
     window_words: npt.NDArray[np.int32]
     tags: tuple[str, ...]
     facts: SplitFacts
+    fingerprint: str
 
     @property
     def n_windows(self) -> int:
@@ -113,7 +115,10 @@ def _load(folder: Path) -> Corpus:
     }
     starts = np.concatenate([[0], np.cumsum(arrays.pop("window_sizes"), dtype=np.int64)])
     facts = SplitFacts.from_dict(meta["facts"])
-    return Corpus(window_starts=starts, tags=tuple(meta["tags"]), facts=facts, **arrays)
+    tags = tuple(meta["tags"])
+    return Corpus(
+        window_starts=starts, tags=tags, facts=facts, fingerprint=folder.name, **arrays
+    )
 
 
 def _build(source: Source, encoder: Encoder, folder: Path) -> None:
@@ -131,6 +136,11 @@ def _build(source: Source, encoder: Encoder, folder: Path) -> None:
             for tag in dict.fromkeys(tags):
                 for name in (tag, schemes.continued(tag, source.scheme)):
                     names.setdefault(name, len(names))
+            if len(names) > _MOST_TAGS:
+                raise DataError(
+                    f"{', '.join(source.paths)}: more than {_MOST_TAGS} different tags; expected "
+                    "labels of kinds of entities. Is data.tag_column the column of the tags?"
+                )
             tag_ids = np.fromiter(map(names.__getitem__, tags), np.int64, len(tags))
             all_of = source.scheme if source.all_pieces else None
             labels = piece_labels(encoded, tag_ids, list(names), all_of)
@@ -143,7 +153,8 @@ def _build(source: Source, encoder: Encoder, folder: Path) -> None:
         )
     facts.count_broken()
     final = schemes.tag_set(sorted(facts.labels), source.scheme)
-    _renumber(folder / "labels", [final.index(name) for name in names])
+    places = {name: i for i, name in enumerate(final)}
+    _renumber(folder / "labels", [places[name] for name in names])
     meta = {"tags": final, "facts": facts.to_dict()}
     (folder / _META).write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
 
@@ -192,8 +203,13 @@ def _digest(path: str, settings: ReadSettings) -> str:
     """A name for what a file or a split of a data set holds; of no file its path."""
     if settings.dataset is not None:
         return hub.fingerprint(path, settings)
+    if not Path(path).exists():
+        return path  # reading it says what is wrong
     if not Path(path).is_file():
-        return path
+        raise DataError(
+            "is no regular file, and training text is read more than once; write it to a file",
+            path,
+        )
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

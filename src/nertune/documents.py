@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import accumulate, pairwise
-from operator import add
+from operator import add, index
+from typing import NoReturn
 
 from nertune import schemes
 from nertune.errors import DocumentError
@@ -45,6 +47,13 @@ class Document:
     id: str | None = None
     split: bool = field(default=True, compare=False)
 
+    def __post_init__(self) -> None:
+        if self.split and not self.word_spans and self.text.strip():
+            raise DocumentError(
+                "a document of text without words; make it with Document.from_text(text), or "
+                "with Document.from_words(words)"
+            )
+
     @classmethod
     def from_words(
         cls,
@@ -61,17 +70,19 @@ class Document:
         Raises DocumentError where lengths differ, a word is empty or holds white space at its
         edges, sentences do not cover the words, or entities overlap or leave the document.
         """
+        words = _listed(words, "words")
         ranges = _checked_sentences(sentences, len(words))
         _check_words(words)
         text, word_spans = _join(words, ranges)
         if tags is not None:
             if entities is not None:
                 raise DocumentError("give tags or entities, not both: one follows from the other")
+            tags = _listed(tags, "tags")
             _check_one_a_word(tags, len(words))
-            entities = _decode(tags, ranges)
-        found = tuple(
-            _entity(text, word_spans, span, len(words)) for span in sorted(entities or ())
-        )
+            spans = _decode(tags, ranges)
+        else:
+            spans = _sorted_spans(entities or ())
+        found = tuple(_entity(text, word_spans, span, len(words)) for span in spans)
         _check_apart(found)
         kept = None if tags is None else tuple(tags)
         return cls(text, word_spans, ranges, found, kept, id)
@@ -84,11 +95,14 @@ class Document:
 
         entities: half-open character ranges `(start, end, label)`, in any order.
         Raises DocumentError for a range outside the text, an empty one, one that begins or ends
-        with white space, two that overlap, or text that is no valid Unicode (a lone surrogate).
+        with white space, two that overlap, a label that is none (see `label_fault`), or text that
+        is no valid Unicode (a lone surrogate).
         """
+        if not isinstance(text, str):
+            raise DocumentError(f"text is of type {type(text).__name__}; expected a string")
         _check_unicode(text)
         found: list[Entity] = []
-        for start, end, label in sorted(entities):
+        for start, end, label in _sorted_spans(entities):
             _check_range(text, start, end, label)
             found.append(Entity(start, end, label, text[start:end]))
         _check_apart(found)
@@ -121,6 +135,16 @@ class Document:
             if first == last or (spans[first][0], spans[last - 1][1]) != (entity.start, entity.end)
         ]
 
+    @property
+    def lost_entities(self) -> list[Entity]:
+        """Entities all of whose words belong to the one before: as words nothing is left."""
+        lost, reached = [], 0
+        for entity, (_, last) in zip(self.entities, self._touched(), strict=True):
+            if last <= reached:
+                lost.append(entity)
+            reached = last
+        return lost
+
     def sentence_tags(self) -> Iterator[tuple[str, ...]]:
         """The tags as read, sentence by sentence; nothing where the document has none."""
         if self.tags is not None:
@@ -133,12 +157,16 @@ class Document:
         An entity that crosses the end of a sentence is written as one entity a sentence.
         """
         tags: list[str] = []
-        spans = self.label_spans
+        spans, at = self.label_spans, 0
         for start, end in self.sentences:
+            while at < len(spans) and spans[at][1] <= start:
+                at += 1
+            behind = at
+            while behind < len(spans) and spans[behind][0] < end:
+                behind += 1
             inside = [
                 (max(first, start) - start, min(last, end) - start, label)
-                for first, last, label in spans
-                if first < end and last > start
+                for first, last, label in spans[at:behind]
             ]
             tags += schemes.encode(_without_overlap(inside), end - start, scheme)
         return tags
@@ -149,6 +177,7 @@ class Document:
         scores: one for each entity, in order.
         Raises DocumentError where tags are not one a word, or scores not one an entity.
         """
+        tags = _listed(tags, "tags")
         _check_one_a_word(tags, self.n_words)
         entities = tuple(
             _entity(self.text, self.word_spans, span, self.n_words)
@@ -188,11 +217,61 @@ def _without_overlap(spans: list[Span]) -> list[Span]:
 
 
 def _decode(tags: Sequence[str], sentences: Sequence[tuple[int, int]]) -> list[Span]:
-    return [
-        (start + first, start + last, label)
-        for start, end in sentences
-        for first, last, label in schemes.decode(tags[start:end])
-    ]
+    try:
+        return [
+            (start + first, start + last, label)
+            for start, end in sentences
+            for first, last, label in schemes.decode(tags[start:end])
+        ]
+    except (TypeError, AttributeError):
+        _refuse_odd(tags, "tag")
+
+
+def _listed(values: Sequence[str], name: str) -> Sequence[str]:
+    """A sequence as it is, another iterable as a list."""
+    if isinstance(values, list | tuple):
+        return values
+    try:
+        if not isinstance(values, str | bytes):
+            return list(values)
+    except TypeError:
+        pass
+    kind = "a string" if isinstance(values, str) else f"of type {type(values).__name__}"
+    raise DocumentError(f"{name} is {kind}; expected a list of {name} (or use from_text)")
+
+
+def _refuse_odd(values: Sequence[object], name: str) -> NoReturn:
+    i, odd = next((i, value) for i, value in enumerate(values) if not isinstance(value, str))
+    raise DocumentError(f"{name} {i} is {odd!r}; expected a string")
+
+
+def _sorted_spans(spans: Iterable[Span]) -> list[Span]:
+    """Ranges with labels, in order; DocumentError for what is no such range."""
+    try:
+        found = [(index(start), index(end), label) for start, end, label in spans]
+    except (TypeError, ValueError):
+        raise DocumentError(
+            "an entity is no (start, end, label); expected a list of such, two integers and a "
+            "string each"
+        ) from None
+    for start, _, label in found:
+        if fault := label_fault(label):
+            raise DocumentError(f"the label of the entity at {start} {fault}")
+    return sorted(found)
+
+
+def label_fault(label: object) -> str | None:
+    """What is wrong with a label; None for a good one: printable characters, none of them space."""
+    if not isinstance(label, str) or not label:
+        return f"is {label!r}; expected a string that is not empty"
+    return _unprintable(label)
+
+
+@lru_cache(maxsize=65536)
+def _unprintable(label: str) -> str | None:
+    if label.isprintable() and " " not in label:
+        return None
+    return f"is {label!a}; expected printable characters without white space"
 
 
 def _join(
@@ -209,6 +288,8 @@ def _join(
 
 def _entity(text: str, word_spans: Sequence[tuple[int, int]], span: Span, n_words: int) -> Entity:
     word_start, word_end, label = span
+    if fault := label_fault(label):
+        raise DocumentError(f"the label of the entity at word {word_start} {fault}")
     if not 0 <= word_start < word_end <= n_words:
         raise DocumentError(
             f"the entity ({word_start}, {word_end}, {label}) leaves a document of {n_words} words; "
@@ -219,9 +300,10 @@ def _entity(text: str, word_spans: Sequence[tuple[int, int]], span: Span, n_word
 
 
 def _check_words(words: Sequence[str]) -> None:
-    if isinstance(words, str):
-        raise DocumentError("words is a string; expected a list of words (or use from_text)")
-    together = " ".join(words)
+    try:
+        together = " ".join(words)
+    except TypeError:
+        _refuse_odd(words, "word")
     _check_unicode(together)
     if together.split() == words:  # the common case, at once: no white space in any word
         return
@@ -250,9 +332,12 @@ def _checked_sentences(
 ) -> tuple[tuple[int, int], ...]:
     if sentences is None:
         return ((0, n_words),) if n_words else ()
-    if n_words and tuple(sentences) == ((0, n_words),):
-        return ((0, n_words),)
-    ranges = tuple((start, end) for start, end in sentences)
+    try:
+        ranges = tuple((index(start), index(end)) for start, end in sentences)
+    except (TypeError, ValueError):
+        raise DocumentError(
+            "sentences are no ranges of words; expected a list of (start, end), two integers each"
+        ) from None
     edges = [0, *(end for _, end in ranges)]
     fits = all(
         start == edge and end > start for (start, end), edge in zip(ranges, edges, strict=False)

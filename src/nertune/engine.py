@@ -16,7 +16,7 @@ from nertune.bundle import TaggerSettings, load_bundle
 from nertune.decoding import Decoder
 from nertune.documents import Document, Entity
 from nertune.encoding import Batch, Encoded, Encoder, Floats, stitch
-from nertune.errors import DependencyError, DocumentError
+from nertune.errors import BundleError, DependencyError, DocumentError
 from nertune.splitting import split
 
 _CHUNK_WORDS = 20_000
@@ -122,6 +122,11 @@ class Tagger:
         for windows in plan(encoded.window_lengths, self.batch_pieces):
             batch = self.encoder.pad(encoded, windows)
             rows = self.runtime.logits(batch)
+            if not np.isfinite(rows[batch.mask.astype(bool)]).all():
+                raise BundleError(
+                    "the network gives scores that are no finite numbers; its weights are damaged, "
+                    "or its training diverged"
+                )
             starts = encoded.window_starts[windows]
             places = starts[:, None] + np.arange(batch.ids.shape[1])
             inside = batch.mask.astype(bool)

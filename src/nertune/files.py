@@ -29,9 +29,18 @@ def make_folder(folder: Path) -> Path:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[str]]:
-    """A UTF-8 text file that takes its final name only if the block ends without an exception."""
-    handle = None
+    """A UTF-8 text file that takes its final name only if the block ends without an exception.
+
+    A link stays, and what it points to is written.
+    """
+    handle, given = None, path
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise OutputError(
+                f"{path}: is a device or a pipe, a file was expected; leave --out out and redirect "
+                "standard output"
+            )
+        path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(21, "it is a folder, a file was expected")
@@ -53,15 +62,19 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
         if handle is not None:
             _discard(handle)
         if isinstance(error, OSError):
-            raise _output_error(path, error) from error
+            raise _output_error(given, error) from error
         raise
 
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill; it replaces `folder` only if the block ends without an exception."""
-    staging = None
+    """A folder to fill; it replaces `folder` only if the block ends without an exception.
+
+    A link stays, and what it points to is replaced.
+    """
+    staging, given = None, folder
     try:
+        folder = Path(os.path.realpath(folder))
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(20, "it is a file, a folder was expected")
@@ -75,7 +88,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, OSError):
-            raise _output_error(folder, error) from error
+            raise _output_error(given, error) from error
         raise
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from nertune.bundle import (
     write_settings,
 )
 from nertune.config import ModelSettings, WindowSettings
-from nertune.encoding import SHAPES, normalise_tokenizer
+from nertune.encoding import SHAPES, check_word_start, normalise_tokenizer
 from nertune.errors import BundleError, RecipeError
 from nertune.files import whole_folder
 
@@ -104,14 +104,26 @@ def load_model(bundle: Bundle) -> PreTrainedModel:
     try:
         with quiet():
             model, loading = AutoModelForTokenClassification.from_pretrained(
-                str(bundle.folder), local_files_only=True, output_loading_info=True
+                str(bundle.folder),
+                local_files_only=True,
+                output_loading_info=True,
+                trust_remote_code=False,
+                use_safetensors=True,
             )
     except Exception as error:  # every reader of weights raises its own kind
-        raise BundleError(f"{bundle.folder}: the weights cannot be read ({error})") from error
+        raise BundleError(
+            f"{bundle.folder}: the weights cannot be read ({_first_line(error)}) They must be "
+            "safetensors, of the sizes that config.json names"
+        ) from error
     if loading["missing_keys"]:
         raise BundleError(
-            f"{bundle.folder}: the weights lack {', '.join(sorted(loading['missing_keys']))}; is "
-            "this an encoder that was never fine-tuned? Train it with 'nertune train'"
+            f"{bundle.folder}: the weights lack {_some(loading['missing_keys'])}; is this an "
+            "encoder that was never fine-tuned? Train it with 'nertune train'"
+        )
+    if bundle.trained_here and loading["unexpected_keys"]:
+        raise BundleError(
+            f"{bundle.folder}: the weights hold {_some(loading['unexpected_keys'])}, for which "
+            "config.json has no place; the two files belong to different models"
         )
     model.eval()
     return model  # type: ignore[no-any-return]
@@ -129,6 +141,9 @@ def write_files(
     folder: Path, model: PreTrainedModel, settings: TaggerSettings, tokenizer: Tokenizer
 ) -> None:
     """Write the files of a bundle into an existing folder."""
+    config: Any = model.config
+    # Says that tagger.json belongs beside it.
+    config.nertune = {"format_version": settings.format_version}
     with quiet():
         model.save_pretrained(str(folder))
         _save_transformers_tokenizer(folder, tokenizer, settings)
@@ -177,7 +192,9 @@ def _set_dropouts(config: Any, settings: ModelSettings) -> list[str]:
 def _pretrained(kind: Any, source: str, settings: ModelSettings, **options: Any) -> Any:
     try:
         with quiet():
-            return kind.from_pretrained(source, revision=settings.revision, **options)
+            return kind.from_pretrained(
+                source, revision=settings.revision, trust_remote_code=False, **options
+            )
     except Exception as error:  # transformers raises OSError, ValueError, KeyError and others
         raise BundleError(
             f"model.encoder: '{settings.encoder}' cannot be loaded: {_first_line(error)} Give the "
@@ -190,9 +207,12 @@ def new_tokenizer(settings: ModelSettings) -> Tokenizer:
     source = encoder_source(settings.encoder)
     folder = Path(source)
     if (folder / "tokenizer.json").is_file():
-        return read_tokenizer(folder)
-    tokenizer = _pretrained(AutoTokenizer, source, settings)
-    return normalise_tokenizer(tokenizer.backend_tokenizer)
+        tokenizer = read_tokenizer(folder)
+    else:
+        loaded = _pretrained(AutoTokenizer, source, settings)
+        tokenizer = normalise_tokenizer(loaded.backend_tokenizer)
+    check_word_start(tokenizer)
+    return tokenizer
 
 
 def _save_transformers_tokenizer(
@@ -216,6 +236,12 @@ def _save_transformers_tokenizer(
         tokenizer_object=tokenizer, model_max_length=settings.window.pieces, **present
     )
     wrapped.save_pretrained(str(folder))
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first of some names, and how many more there are."""
+    first, *others = sorted(names)
+    return f"{first} and {len(others)} more" if others else first
 
 
 def _first_line(error: Exception) -> str:

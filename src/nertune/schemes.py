@@ -7,7 +7,7 @@ knows which letter means what.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -22,6 +22,7 @@ Span = tuple[int, int, str]
 
 OUTSIDE = "O"
 _EDGE = ("", "")
+_Table = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,24 @@ def transitions(tags: Sequence[str], scheme: Scheme | None) -> Transitions:
         if scheme and prefix != OUTSIDE and prefix not in scheme.letters:
             raise TagError(f"the tag '{prefix}-{label}' is none of the scheme {scheme.name}")
 
+    # The rules know prefixes and whether two labels are the same; so do these small tables.
+    prefixes = sorted({prefix for prefix, _ in split})
+    place = np.array([prefixes.index(prefix) for prefix, _ in split])
+    names = {name: i for i, (_, name) in enumerate(split)}
+    labels = np.array([names[name] for _, name in split])
+
+    def table(rule: Callable[[tuple[str, str], tuple[str, str]], bool]) -> _Table:
+        def by_prefix(other: str) -> _Table:
+            rows = [
+                [rule((a, "X" if a != OUTSIDE else ""), (b, other if b != OUTSIDE else ""))
+                 for b in prefixes]
+                for a in prefixes
+            ]  # fmt: skip
+            whole: _Table = np.array(rows, dtype=np.bool_)[place][:, place]
+            return whole
+
+        return np.where(labels[:, None] == labels, by_prefix("X"), by_prefix("Y"))
+
     def may(before: tuple[str, str], after: tuple[str, str]) -> bool:
         return scheme is None or pair_allowed(scheme, before, after)
 
@@ -237,8 +256,8 @@ def transitions(tags: Sequence[str], scheme: Scheme | None) -> Transitions:
         return OUTSIDE not in (before[0], after[0]) and not begins_entity(*after, *before)
 
     return Transitions(
-        np.array([[may(a, b) for b in split] for a in split], dtype=np.bool_),
-        np.array([[one_entity(a, b) for b in split] for a in split], dtype=np.bool_),
+        table(may),
+        table(one_entity),
         np.array([may(_EDGE, b) for b in split], dtype=np.bool_),
         np.array([may(a, _EDGE) for a in split], dtype=np.bool_),
     )

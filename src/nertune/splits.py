@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from nertune.scoring import Ints, entity_arrays
 from nertune.splitting import split
 
 CUT = "entities that begin or end inside a word (widened to whole words)"
+LOST = "entities inside a word of the entity before (dropped)"
 DIVIDED = "entities that cross a sentence end (divided there)"
 SKIPPED = "a document with an entity that begins or ends inside a word"
 CUT_PIECES = "pieces of words longer than a window (not seen; the words are)"
@@ -174,12 +176,15 @@ def flat_ids(
 
 
 def written_tags(document: Document, scheme: schemes.Scheme, facts: SplitFacts) -> list[str]:
-    """One tag a word for the document's entities; those that a sentence end divides are counted."""
+    """One tag a word for the document's entities; those divided or lost are counted."""
     tags = document.tags_in(scheme)
     if document.tags is None:
         n_entities = sum(len(schemes.decode(tags[a:b])) for a, b in document.sentences)
-        if n_entities > len(document.entities):
-            facts.changed[DIVIDED] += n_entities - len(document.entities)
+        n_lost = len(document.lost_entities)
+        if n_lost:
+            facts.changed[LOST] += n_lost
+        if n_entities > len(document.entities) - n_lost:
+            facts.changed[DIVIDED] += n_entities + n_lost - len(document.entities)
     return tags
 
 
@@ -191,6 +196,14 @@ class GoldSplit:
     documents: list[Document]
     tags: list[str]
     facts: SplitFacts
+
+    def digest(self) -> str:
+        """A name for what the split holds."""
+        digest = hashlib.sha256()
+        for document in self.documents:
+            digest.update(document.text.encode())
+        digest.update("\n".join(self.tags).encode())
+        return digest.hexdigest()[:20]
 
 
 def load_gold(

@@ -20,9 +20,13 @@ from tokenizers import (
 from transformers import (
     BertConfig,
     BertForTokenClassification,
+    ModernBertConfig,
+    ModernBertForTokenClassification,
     PreTrainedModel,
     RobertaConfig,
     RobertaForTokenClassification,
+    XLMRobertaConfig,
+    XLMRobertaForTokenClassification,
 )
 
 from nertune import schemes
@@ -31,7 +35,7 @@ from nertune.config import WindowSettings
 from nertune.encoding import Batch, Floats, normalise_tokenizer
 from nertune.model import add_shapes, quiet, save_model
 
-Family = Literal["bert", "roberta"]
+Family = Literal["bert", "roberta", "modernbert", "unigram"]
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog near Lisbon and Nairobi on 12 May 1999 .",
@@ -67,8 +71,18 @@ class FakeRuntime:
 
 
 def tiny_tokenizer(family: Family = "bert", text: Sequence[str] = TEXT) -> Tokenizer:
-    """A small tokenizer of a family: WordPiece uncased for bert, byte-level BPE for roberta."""
-    return _wordpiece(text) if family == "bert" else _byte_level(text)
+    """A small tokenizer of a family.
+
+    bert: WordPiece, uncased. roberta, modernbert: byte-level BPE without a space before the first
+    word, as published. unigram: SentencePiece's Unigram, as XLM-RoBERTa has it.
+    """
+    makers = {
+        "bert": _wordpiece,
+        "roberta": _roberta_pieces,
+        "modernbert": _modernbert_pieces,
+        "unigram": _unigram,
+    }
+    return makers[family](text)
 
 
 def tiny_model(
@@ -90,12 +104,21 @@ def tiny_model(
         "label2id": {tag: i for i, tag in enumerate(tags)},
     }
     torch.manual_seed(seed)
+    special: dict[str, Any] = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
     model: Any
+    config: Any
     if family == "bert":
         model = BertForTokenClassification(BertConfig(**size))
+    elif family == "roberta":
+        model = RobertaForTokenClassification(RobertaConfig(**size, **special, type_vocab_size=1))
+    elif family == "unigram":
+        config = XLMRobertaConfig(**size, **special, type_vocab_size=1)
+        model = XLMRobertaForTokenClassification(config)
     else:
-        size |= {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "type_vocab_size": 1}
-        model = RobertaForTokenClassification(RobertaConfig(**size))
+        places: dict[str, Any] = {"cls_token_id": 2, "sep_token_id": 3}
+        places |= {"bos_token_id": 2, "eos_token_id": 3}
+        config = ModernBertConfig(**size, **places, pad_token_id=0)
+        model = ModernBertForTokenClassification(config)
     model.eval()
     with torch.no_grad():
         mean = model(input_ids=torch.arange(size["vocab_size"])[:, None]).logits.mean((0, 1))
@@ -164,10 +187,9 @@ def _wordpiece(text: Sequence[str]) -> Tokenizer:
     return tokenizer  # type: ignore[no-any-return]
 
 
-def _byte_level(text: Sequence[str]) -> Tokenizer:
+def _byte_level(text: Sequence[str], special: list[str]) -> Any:
     tokenizer: Any = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     trainer = trainers.BpeTrainer(
         vocab_size=400,
         special_tokens=special,
@@ -175,6 +197,38 @@ def _byte_level(text: Sequence[str]) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(text, trainer)
-    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
     tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _roberta_pieces(text: Sequence[str]) -> Tokenizer:
+    tokenizer = _byte_level(text, ["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    return tokenizer  # type: ignore[no-any-return]
+
+
+def _modernbert_pieces(text: Sequence[str]) -> Tokenizer:
+    tokenizer = _byte_level(text, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer  # type: ignore[no-any-return]
+
+
+def _unigram(text: Sequence[str]) -> Tokenizer:
+    words = sorted({word for line in text for word in line.split()})
+    letters = sorted({letter for word in words for letter in word})
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    pieces = [(piece, 0.0) for piece in special]
+    pieces += [(f"▁{word}", -5.0) for word in words if len(word) > 1]
+    pieces += [(word[2:], -7.0) for word in words if len(word) > 5]
+    pieces += [(piece, -9.0) for letter in letters for piece in (letter, f"▁{letter}")]
+    tokenizer: Any = Tokenizer(models.Unigram(list(dict(pieces).items()), unk_id=3))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.add_special_tokens([*special, "<mask>"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    tokenizer.decoder = decoders.Metaspace()
     return tokenizer  # type: ignore[no-any-return]

@@ -9,9 +9,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import typer
@@ -302,6 +304,20 @@ class TestInspect:
             assert expected in out
         assert re.search(r"sentences\s*[│┃]\s*120\s*[│┃]\s*30", out)
 
+    def test_a_pipe_is_read_once(self, cli, tmp_path):
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        threading.Thread(target=pipe.write_text, args=("Ada B-PER\n",), daemon=True).start()
+        found = json.loads(cli("data", "inspect", pipe, "--json").worked())["files"][0]
+        assert (found["format"], found["columns"]) == ("columns", ["Ada", "B-PER"])
+
+    def test_no_escape_sequence_reaches_the_terminal(self, cli, tmp_path):
+        path = tmp_path / "a.conll"
+        path.write_text("a\x1b[31mb B-PER\n")
+        out = cli("data", "inspect", path).worked()
+        assert "\x1b" not in out
+        assert "a\ufffd[31mb" in out
+
     def test_json(self, cli, tiny):
         report = json.loads(cli("data", "inspect", tiny.train, tiny.dev, "--json").worked())
         assert [file["sentences"] for file in report["files"]] == [120, 30]
@@ -424,16 +440,33 @@ class TestPredict:
             mark = "" if source == "columns" else "-DOCSTART- O\n\n"  # several sentences a line
             assert out.worked() == mark + "\n".join(map(" ".join, rows)) + "\n\n"
         else:
-            text, position = "", 0
-            for entity in document.entities:
-                text += document.text[position : entity.end] + f" {entity.label}"
-                position = entity.end
-            assert out.worked() == text + document.text[position:] + "\n"
+            assert out.worked() == in_brackets(document) + "\n"
 
-    def test_pretty_does_not_break_long_lines_or_eat_markup(self, cli, bundle):
+    def test_pretty_does_not_break_long_lines_or_eat_markup(self, cli, bundle, tagger):
         text = "see [red]this[/] " + "and that " * 40 + "."
         out = cli("predict", bundle, "--format", "pretty", stdin=text.encode()).worked()
-        assert re.sub(r" (LOC|PER)\b", "", out) == text + "\n"
+        assert out == in_brackets(next(tagger.tag([Document.from_text(text)]))) + "\n"
+
+    def test_pretty_sends_no_escape_sequence_to_the_terminal(self, cli, bundle):
+        text = b"Ada \x1b[2J\x1b]0;x\x07 ran"
+        out = cli("predict", bundle, "--format", "pretty", stdin=text).worked()
+        assert "\x1b" not in out
+        assert "\x07" not in out
+        assert out.count("\ufffd") == 3
+
+    def test_a_pipe_is_read_from_its_beginning(self, cli, bundle, tmp_path):
+        pipe = tmp_path / "pipe.conll"
+        os.mkfifo(pipe)
+        content = "-DOCSTART-\n\nAda\nmet\n\nBob\n"
+        writer = threading.Thread(target=pipe.write_text, args=(content,), daemon=True)
+        writer.start()
+        out = cli("predict", bundle, "--input", "columns", "--format", "conll", pipe).worked()
+        assert [line.split()[0] for line in out.splitlines() if line] == ["Ada", "met", "Bob"]
+
+    def test_tags_that_prediction_does_not_need_are_passed_over(self, cli, bundle):
+        row = b'{"tokens": ["Ada", "ran"], "ner_tags": [1, 0]}'
+        ended = cli("predict", bundle, "--input", "jsonl", "--format", "jsonl", stdin=row)
+        assert json.loads(ended.worked())["text"] == "Ada ran"
 
     def test_an_output_file_is_written_whole(self, cli, bundle, tmp_path):
         out = tmp_path / "deep" / "out.jsonl"
@@ -483,6 +516,14 @@ class TestPredict:
             [sys.executable, "-c", code], capture_output=True, env=environment, check=True
         )
         assert "Bogotá" in ended.stdout.decode()
+
+
+def in_brackets(document: Document) -> str:
+    text, position = "", 0
+    for entity in document.entities:
+        text += document.text[position : entity.start] + f"[{entity.text} {entity.label}]"
+        position = entity.end
+    return text + document.text[position:]
 
 
 def as_row(document: Document) -> dict:
@@ -543,7 +584,20 @@ class TestScore:
             tmp_path / "o.conll", [self.WORDS[0][:3], ["Rome"]], [["O"] * 3, ["O"]]
         )
         text = cli("score", files[0], other).failed()
-        assert "word 4 of sentence 1 is None, in the gold file 'Bob'" in text
+        assert text.startswith(f"{other}: sentence 1 has fewer words (3) than in the gold file (4)")
+        text = cli("score", other, files[0]).failed()
+        assert text.startswith(f"{files[0]}: sentence 1 has more words (4)")
+
+    def test_gold_entities_that_cut_words_are_refused_or_counted(self, cli, tmp_path):
+        gold, found = tmp_path / "gold.jsonl", tmp_path / "found.conll"
+        gold.write_text(json.dumps(
+            {"text": "In Londoner", "entities": [{"start": 3, "end": 9, "label": "LOC"}]}
+        ))
+        found.write_text("In O\nLondoner B-LOC\n")
+        assert "begins or ends inside a word" in cli("score", gold, found).failed()
+        ended = cli("score", gold, found, "--on-error", "repair", "--json")
+        assert json.loads(ended.worked())["micro"]["f1"] == 1
+        assert "(widened to whole words): 1" in ended.err
 
     def test_a_file_that_ends_early(self, cli, files, tmp_path):
         other = write_columns(tmp_path / "o.conll", self.WORDS[:1], self.FOUND[:1])
@@ -555,7 +609,7 @@ class TestScore:
 
     def test_columns_that_are_not_there(self, cli, files):
         text = cli("score", *files[:2], "--gold-column", 5).failed()
-        assert "tag_column is 5, but this line has 2 columns" in text
+        assert "--gold-column is 5, but this line has 2 columns; set --gold-column to" in text
 
 
 @pytest.fixture(scope="module")
@@ -580,7 +634,7 @@ class TestTrain:
         assert "test: whole entities, as conlleval counts them" in out
         assert re.search(r"[\d,]+ words/s in training, \d+ s in all", out)
         assert f"nertune predict '{folder}' -" in out
-        assert ended.err.count("dev F1") == 2
+        assert len(re.findall(r"dev F1 [\d.]+", ended.err)) == 2
         assert "Writing model shards" not in ended.err
         recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
         assert (recipe["training"]["epochs"], recipe["training"]["seed"]) == (2, 3)
@@ -603,6 +657,21 @@ class TestTrain:
         out = cli("train", path, "--out", tmp_path / "runs", "--seeds", "1,2").worked()
         assert "mean and standard deviation of 2 seeds" in out
         assert (tmp_path / "runs" / "seed-2" / "model").is_dir()
+
+    def test_a_rank_that_is_no_number(self, cli, tiny, tmp_path, monkeypatch):
+        from nertune.cli import training
+
+        class Module:
+            def train(self, *_, **__):
+                return TrainResult()
+
+        class TrainResult:
+            scores: ClassVar[dict] = {}
+            words_per_second = seconds = 1
+
+        monkeypatch.setattr(training, "_training", Module)
+        monkeypatch.setenv("RANK", "abc")
+        assert "words/s" in cli("train", recipe_file(tiny, tmp_path)).worked()
 
     @pytest.mark.parametrize("seeds", ["one", "1,,2", "1,1"])
     def test_seeds_that_are_none(self, cli, tiny, tmp_path, seeds):
@@ -654,6 +723,14 @@ class TestEvaluate:
 
 @pytest.mark.slow
 class TestProcesses:
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+    def test_closed_streams(self, tiny, closed):
+        command = [sys.executable, "-m", "nertune", "data", "inspect", str(tiny.dev)]
+        ended = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, b"")
+
     def test_a_reader_that_goes_away(self, bundle, tmp_path):
         path = tmp_path / "many.txt"
         path.write_text("Ada met Charles in London .\n" * 20_000, encoding="utf-8")

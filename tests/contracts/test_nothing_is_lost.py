@@ -62,7 +62,7 @@ def test_a_sentence_of_nothing_but_entities_keeps_them_all(minilm: Path) -> None
     assert document.tags == ("B-LOC",) * N_WORDS
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "modernbert", "unigram"])
 def test_a_network_tags_every_word_of_a_long_sentence(tmp_path: Path, family: str) -> None:
     words = (" ".join(TEXT).split() * 10)[:N_WORDS]
     tagger = Tagger.load(tiny_bundle(tmp_path / "b", family), device="cpu")

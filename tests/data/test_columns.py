@@ -128,7 +128,22 @@ class TestComments:
         assert reading.report.comments == 0
 
     def test_a_comment_with_as_many_columns_as_the_rows(self, reading):
-        assert words(reading("# my comment\na NN O\n\n# sent_id = s2\nb NN O\n")) == [["a"], ["b"]]
+        content = "# id 3a domain=en\na N N O\n\n# sent_id = s2 x\nb N N O\n"
+        assert words(reading(content)) == [["a"], ["b"]]
+        assert reading.report.comments == 2
+
+    @pytest.mark.parametrize("line", [
+        "#Ukraine b-loc", "#Ukraine", "#Ukraine B-LOC X", "# b-loc",
+    ])
+    def test_a_faulty_row_is_no_comment(self, reading, line):
+        content = f"a O\n\n{line}\nb O\n"
+        assert reading.fails(content, DataError).startswith("file:3: ")
+        word = line.split()[0]
+        assert words(reading(content, on_error="repair")) == [["a"], [word, "b"]]
+
+    def test_words_that_look_like_metadata_or_come_before_all_others(self, reading):
+        assert words(reading("#newdoc O\n#id B-X\n\n#x O\n")) == [["#newdoc", "#id"], ["#x"]]
+        assert words(reading("#x O\n\n#\n# c\na O\n")) == [["#x"], ["a"]]
         assert reading.report.comments == 2
 
     def test_the_word_hash_with_an_index_before_it(self, reading):
@@ -203,6 +218,10 @@ FAULTS = {
     "latin1": ("a O\n\nno O\nétude O\n\nc O\n".encode("latin1"), DataError, "not UTF-8",
                "file:4: not UTF-8 (byte 0xE9 at column 1); expected UTF-8; convert it, e.g. iconv "
                "-f latin1 -t utf8"),
+    "label": ("a O\n\nb B-PER\u200b\n\nc O\n", TagError, "unknown tag",
+              "file:3: the label of a tag is 'PER\\u200b'; expected printable"),
+    "nul": ("a O\n\nb\0 O\n\nc O\n", DataError, "NUL character",
+            "file:3: a NUL character in 'b\\x00 O'"),
     "mac": ("a O\n\nb O\rx O\n\nc O\n", DataError, "carriage return inside a line",
             "file:3: a carriage return inside the line"),
 }
@@ -233,6 +252,7 @@ def test_a_fault_can_be_skipped_and_is_counted(reading, name):
         ("many", ["New"], ("B-LOC",)),
         ("tag", ["b"], ("O",)),
         ("bare", ["b"], ("O",)),
+        ("label", ["b"], ("O",)),
         ("space", ["x"], ("O",)),
     ],
 )
@@ -246,7 +266,7 @@ def test_repair_keeps_what_can_be_kept_and_counts(reading, name, sentence, tags)
     assert not reading.report.skipped
 
 
-@pytest.mark.parametrize("name", ["latin1", "mac"])
+@pytest.mark.parametrize("name", ["latin1", "mac", "nul"])
 def test_what_cannot_be_repaired_is_skipped(reading, name):
     content, _, reason, _ = FAULTS[name]
     assert len(reading(content, on_error="repair")) == 2
@@ -452,3 +472,22 @@ def test_a_path_may_be_a_string(tmp_path):
     path = tmp_path / "x"
     path.write_text("a O\n")
     assert list(read(str(path))) == list(read(Path(path)))
+
+
+@pytest.mark.parametrize("mark", ["", "-DOCSTART- O\n\n"])
+def test_a_byte_order_mark_where_files_were_joined(reading, mark):
+    content = f"{mark}a O\n\n\ufeff{mark}b O\n"
+    line = 3 if not mark else 5
+    assert reading.fails(content, DataError).startswith(f"file:{line}: a byte order mark inside")
+    assert words(reading(content, on_error="repair")) == [["a"], ["b"]]
+    assert reading.report.repaired == {"byte order mark inside a file": 1}
+    assert words(reading("a O\n\ufeffb O\n", on_error="repair")) == [["a"], ["b"]]
+
+
+def test_what_is_no_path_and_no_binary_stream():
+    for path in (None, "a\0b"):
+        with pytest.raises(DataError, match="is no path"):
+            next(read(path))
+    for stream in (io.StringIO("a O"), None):
+        with pytest.raises(DataError, match="expected a binary stream"):
+            next(read_stream(stream))

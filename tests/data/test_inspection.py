@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from nertune.config import ReadSettings
+from nertune.data import read
 from nertune.data.inspection import Example, Lengths, inspect_files
 from nertune.errors import DataError
+from nertune.schemes import SCHEMES
 
 TRAIN = (
     "-DOCSTART- -X- O\n\nEU NNP I-ORG\nrejects VB O\n\nPeter NNP I-PER\n\n"
@@ -107,3 +110,13 @@ def test_the_result_is_ready_for_json(files):
 def test_faults_stop_an_inspection_too(files):
     with pytest.raises(DataError, match="train:2: the tag 'X'"):
         inspect_files(files(train="a O\nb X\n"))
+
+
+def test_one_large_document_takes_linear_time(files):
+    content = "-DOCSTART- O\n\n" + "Ada B-PER\nran O\n\n" * 20_000
+    begin = time.perf_counter()
+    (found,) = inspect_files(files(large=content)).files
+    document = next(read(found.path))
+    assert document.tags_in(SCHEMES["IOBES"])[:2] == ["S-PER", "O"]
+    assert (found.documents, found.sentences, len(found.examples)) == (1, 20_000, 3)
+    assert time.perf_counter() - begin < 5

@@ -86,7 +86,7 @@ def test_repair(reading):
         (SECOND_LINE + '{"tokens": ["b', "2: the array is not closed"),
         (SECOND_LINE + '{"tokens": ["b"]}', "2: the array is not closed"),
         (SECOND_LINE + '{"tokens": ["b"]\n', "3: the array is not closed"),
-        (SECOND_LINE + "]" + " " * 30, "2: not JSON: Expecting value at column 1"),
+        (SECOND_LINE + "]" + " " * 30, "2: a comma before the closing ]"),
         (SECOND_LINE + '{"tokens": ["b"]}\n{"text": "c"}]', "3: expected , or ] after an element"),
         (SECOND_LINE + '{"text" "b"} , {"tokens": ["c"]}]', "2: not JSON: Expecting ':' delimiter"),
         (SECOND_LINE + '{"tokens": ["b"]}]\nmore', "3: something follows the end of the array"),
@@ -135,3 +135,13 @@ def test_any_array_is_cut_into_its_elements(values, chunk, ascii_only):
         content = json.dumps(rows, ensure_ascii=ascii_only).encode()
         documents = list(read_stream(io.BytesIO(content), ReadSettings(format="json"), report))
     assert [document.text for document in documents] == [row["text"] for row in rows]
+
+
+def test_a_key_that_stands_twice(reading):
+    content = '[{"text": "a"},\n{"text": "b", "text": "c"},\n{"text": "d"}]'
+    message = reading.fails(content, DataError, format="json")
+    assert message.startswith("file:2: the key 'text' stands twice")
+    for on_error in ("skip", "repair"):
+        documents = reading(content, format="json", on_error=on_error)
+        assert [document.text for document in documents] == ["a", "d"]
+        assert reading.report.skipped == {"key stands twice": 1}

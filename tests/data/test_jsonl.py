@@ -28,7 +28,8 @@ def entity(start, end, label="LOC", **more):
 def test_text_with_entities_is_read_unsplit(reading):
     documents = reading(lines(with_entities(entity(9, 14, "PER"), entity(3, 7), id="d1"), GOOD))
     assert documents[0] == Document(
-        TEXT, entities=(Entity(3, 7, "LOC", "Rome"), Entity(9, 14, "PER", "Mario")), id="d1"
+        TEXT, entities=(Entity(3, 7, "LOC", "Rome"), Entity(9, 14, "PER", "Mario")), id="d1",
+        split=False,
     )
     assert not documents[0].split
     assert reading.report.lines() == ["read 2 documents"]
@@ -44,7 +45,7 @@ def test_offsets_are_characters_not_bytes_or_utf16_units(reading):
 
 @pytest.mark.parametrize("row", [{"text": TEXT}, {"text": TEXT, "entities": None}, with_entities()])
 def test_text_without_entities_is_good_for_prediction(reading, row):
-    assert reading(lines(row)) == [Document(TEXT)]
+    assert reading(lines(row)) == [Document.from_text(TEXT)]
 
 
 @pytest.mark.parametrize("key", ["ner_tags", "tags"])
@@ -163,6 +164,10 @@ ENTITY_FAULTS = {
     "no label": ([{"start": 3, "end": 7}], "no label", "'label' of the entity at 3 is missing",
                  []),
     "empty label": ([entity(3, 7, "")], "no label", "'label' of the entity at 3 is an empty", []),
+    "label of white space": ([entity(3, 7, " ")], "faulty label",
+                             "the label of the entity at 3 is ' '; expected printable", []),
+    "surrogate label": ([entity(3, 7, "a\ud800")], "faulty label",
+                        "the label of the entity at 3 is 'a\\ud800'", []),
     "triple": ([[3, 7, "LOC"]], "entity is no object", "an entity is a list; expected an obj", []),
     "inclusive": (
         [entity(3, 6, text="Rome")], "entity text differs",
@@ -208,6 +213,10 @@ ROW_FAULTS = {
     "huge": ('{"id": ' + "9" * 5000 + "}", "not JSON", "not JSON: Exceeds the limit"),
     "latin1": (b'{"text": "\xe9"}'.decode("latin1"), "not UTF-8",
                "not UTF-8 (byte 0xE9 at column 11); expected UTF-8; convert it"),
+    "twice": ('{"text": "a", "id": 1, "id": 2}', "key stands twice",
+              "the key 'id' stands twice in one object; expected each key once"),
+    "twice inside": ('{"text": "a", "entities": [{"start": 0, "start": 0}]}', "key stands twice",
+                     "the key 'start' stands twice"),
     "list": ([], "not an object", "a list where a document was expected"),
     "null": ("null", "not an object", "missing or null where a document"),
     "no text": ({"sentence": "x"}, "no text",
@@ -266,8 +275,9 @@ def test_a_faulty_row_is_left_out_and_counted(reading, name, on_error):
         ({"tokens": ["a"], "ner_tags": ["X"]}, TagError, "unknown tag",
          "the tag 'X' has an unknown prefix", Document.from_words(["a"], ["O"])),
         ({"text": "a", "id": 1.5}, DataError, "faulty id",
-         "'id' is float 1.5; expected a string or an integer", Document("a")),
-        ({"text": "a", "id": True}, DataError, "faulty id", "'id' is boolean true", Document("a")),
+         "'id' is float 1.5; expected a string or an integer", Document("a", split=False)),
+        ({"text": "a", "id": True}, DataError, "faulty id", "'id' is boolean true",
+         Document("a", split=False)),
     ],
 )
 def test_what_is_faulty_in_a_row_can_be_repaired(reading, row, error, reason, message, repaired):

@@ -69,7 +69,9 @@ def test_entities_without_tags_are_written_in_iob2():
     [
         (Document.from_words(["New York"], id="d7"),
          "the word 'New York' of the document 'd7' holds white space, which divides columns"),
-        (Document.from_words(["a\u2028b"]), "the word 'a\\u2028b' of a document holds white space"),
+        (Document.from_words(["a\nb"]), "the word 'a\\nb' of a document holds white space"),
+        (Document.from_words(["\ufeffa"]), "the word '\\ufeffa' of a document would be read"),
+        (Document.from_words(["a\0"]), "the word 'a\\x00' of a document would be read"),
         (Document.from_words(["-DOCSTART-"]), "the word '-DOCSTART-' of a document would be read"),
         (Document.from_text("raw"), "a document is raw text without words; expected words"),
     ],
@@ -113,9 +115,14 @@ def test_jsonl_keeps_text_and_entities_of_words():
     assert (document.text, document.entities) == (TWO.text, TWO.entities)
 
 
+def test_words_with_white_space_that_divides_no_columns():
+    document = Document.from_words(["10\u00a0000", "a\u2028b", "c\x0cd"], ["O", "B-X", "O"])
+    assert read_back(columns_of([document])) == [document]
+
+
 WORDS = st.text(
     st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1, max_size=6
-) | st.sampled_from(["#", "# ".strip(), "#tag", "[", "{", '"', "-", "O", "B-LOC", "12"])
+).filter(lambda word: word[0] != "\ufeff") | st.sampled_from(["#", "# ".strip(), "#tag", "#newdoc", "a\u00a0b", "[", "{", '"', "-", "O", "B-LOC", "12"])
 
 
 @st.composite

@@ -41,8 +41,9 @@ class TestOutput:
         lines = told[False].splitlines()
         assert "\x1b" not in told[False]
         assert "nan" not in told[False]
-        assert len(lines) == 5
-        assert all(EVALUATION.fullmatch(line) for line in lines[3:])
+        assert len(lines) == 6
+        assert all(EVALUATION.fullmatch(line) for line in lines[3:5])
+        assert lines[5].startswith("kept: the weights after epoch ")
 
     def test_a_terminal_gets_a_bar_that_is_taken_away_at_the_end(self, told):
         shown = told[True]
@@ -50,8 +51,8 @@ class TestOutput:
         assert re.search(r"\d+%", shown)
         assert "nan" not in shown
         assert len(EVALUATION.findall(shown)) == 2
-        # The last thing written erases the bar's line and shows the cursor again.
-        assert shown.rstrip().endswith("\x1b[2K")
+        # The last thing before the verdict erases the bar's line and shows the cursor again.
+        assert shown.partition("kept:")[0].endswith("\x1b[2K")
         assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1
 
     def test_the_bar_names_epoch_loss_f1_speed_and_time_left(self, told):

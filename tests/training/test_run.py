@@ -21,10 +21,12 @@ from nertune.engine import Tagger
 from nertune.errors import BundleError, DataError, OutputError, RecipeError, StoppedError
 from nertune.evaluation import evaluate_file
 from nertune.scoring import score
-from nertune.training import progress, run, train
+from nertune.training import progress, run, train, train_seeds
+from nertune.training.folder import alone_in
 from nertune.training.trainer import NerTrainer
 
 FILES = {
+    ".lock", "run.json",
     "recipe.yaml", "metrics.jsonl", "tensorboard", "model", "labels.txt", "test_predictions.conll",
     "scores.json",
 }  # fmt: skip
@@ -441,6 +443,7 @@ class TestRefused:
             "window.pieces: was 48, is 32 now",
             "training.seed: was 1, is 7 now",
             "training.epochs: was 4.0, is 9.0 now",
+            "data.train: holds other text than when the run began",
             "expected the recipe the run began with; or begin anew with --overwrite",
         ]
 
@@ -450,11 +453,53 @@ class TestRefused:
         with pytest.raises(RecipeError, match=r"had the tags O, B-LOC.*has O, B-ORG, I-ORG now"):
             train(tiny.recipe(data={"train": str(other)}), copied, resume=True, console=Told())
 
+    def test_resume_with_other_text_of_the_same_labels(self, tiny, copied, tmp_path):
+        recipe = tiny.recipe(training={"epochs": 4})
+        other = tmp_path / "dev.conll"
+        other.write_text("Ada B-PER\nin O\nLondon B-LOC\n", encoding="utf-8")
+        changed = recipe.model_copy(
+            update={"data": recipe.data.model_copy(update={"dev": [str(other)]})}
+        )
+        with pytest.raises(RecipeError, match=r"data\.dev: holds other text"):
+            train(changed, copied, resume=True, console=Told())
+
+    def test_a_folder_with_files_of_the_users_own(self, tiny, tmp_path):
+        (tmp_path / "recipe.yaml").write_text("mine", encoding="utf-8")
+        with pytest.raises(OutputError, match=r"holds recipe\.yaml but no run\.json"):
+            train(tiny.recipe(), tmp_path, console=Told())
+        assert (tmp_path / "recipe.yaml").read_text(encoding="utf-8") == "mine"
+
+    def test_a_folder_that_another_training_holds(self, tiny, tmp_path):
+        with alone_in(tmp_path), pytest.raises(OutputError, match="another training writes here"):
+            train(tiny.recipe(), tmp_path, console=Told())
+
+    def test_a_pipe_as_training_text(self, tiny, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(DataError, match="no regular file"):
+            train(tiny.recipe(data={"train": str(tmp_path / "pipe")}), tmp_path / "run",
+                  console=Told())
+
+    def test_weights_that_are_no_numbers(self, tiny, tmp_path):
+        recipe = tiny.recipe(
+            data={"dev": []}, training={"epochs": 1, "learning_rate": 1e38, "warmup": 0.0}
+        )
+        with pytest.raises((StoppedError, BundleError)):
+            train(recipe, tmp_path / "run", console=Told())
+        assert not (tmp_path / "run" / "model").exists()
+
+    def test_seeds_of_another_recipe(self, tiny, tmp_path):
+        train_seeds(tiny.recipe(training={"epochs": 1}), tmp_path, [1], console=Told())
+        other = tiny.recipe(training={"epochs": 2})
+        with pytest.raises(RecipeError, match="was trained with another recipe"):
+            train_seeds(other, tmp_path, [1, 2], resume=True, console=Told())
+        with pytest.raises(RecipeError):
+            train_seeds(other, tmp_path / "new", [-1], console=Told())
+
     def test_a_folder_that_is_no_run(self, tiny, tmp_path):
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "mine.txt").write_text("precious", encoding="utf-8")
         for overwrite in (False, True):
-            with pytest.raises(OutputError, match=r"holds model but no recipe\.yaml, so it is no"):
+            with pytest.raises(OutputError, match=r"holds model but no run\.json, so it is no"):
                 train(tiny.recipe(), tmp_path, overwrite=overwrite, console=Told())
         assert (tmp_path / "model" / "mine.txt").is_file()
 

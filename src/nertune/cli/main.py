@@ -12,7 +12,7 @@ from rich.text import Text
 
 import nertune
 from nertune.cli import data, scores, tagging, training
-from nertune.cli.render import errors
+from nertune.cli.render import clean, errors
 from nertune.errors import NertuneError
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ def _options(
 
 def main() -> None:
     """Run the program: a wrong input ends with its message and status 2, never with a traceback."""
+    _open_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):  # what we write is UTF-8, whatever the locale
         sys.stdout.reconfigure(encoding="utf-8")
     try:
@@ -65,6 +66,13 @@ def main() -> None:
     sys.exit(status)
 
 
+def _open_closed() -> None:
+    """Give a program started with `<&-` or `>&-` streams that hold and keep nothing."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
 def _status() -> int:
     """Run the command; typer ends every one with SystemExit."""
     try:
@@ -77,7 +85,7 @@ def _status() -> int:
 
 
 def _failed(message: str) -> int:
-    errors.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+    errors.print(Text.assemble(("error: ", "bold red"), clean(message)), soft_wrap=True)
     return 2
 
 

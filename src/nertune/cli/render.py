@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,12 @@ errors = Console(stderr=True)
 
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 _N_ROWS = 70
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """Text of a file without control characters, which could make a terminal do anything."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 def print_json(value: Any) -> None:
@@ -30,12 +37,12 @@ def print_json(value: Any) -> None:
 
 def say(text: str) -> None:
     """Text as it stands: no markup, no wrapping."""
-    out.print(Text(text), soft_wrap=True)
+    out.print(_text(text), soft_wrap=True)
 
 
 def warn(line: str) -> None:
     """One warning on standard error."""
-    errors.print(Text.assemble(("warning: ", "yellow"), line), soft_wrap=True)
+    errors.print(Text.assemble(("warning: ", "yellow"), clean(line)), soft_wrap=True)
 
 
 def print_scores(scores: Scores, title: str) -> None:
@@ -78,18 +85,22 @@ def print_spreads(title: str, rows: dict[str, tuple[float, float]]) -> None:
     out.print(table)
 
 
-def highlighted(document: Document) -> Text:
-    """The text with its entities in colour, each followed by its label."""
+def print_highlighted(document: Document, console: Console) -> None:
+    """The text with its entities in colour, each followed by its label; in brackets without."""
+    coloured = console.color_system is not None
     text = Text()
     position = 0
     for entity in document.entities:
-        text.append(document.text[position : entity.start])
+        text.append(clean(document.text[position : entity.start]))
         colour = _colour(entity.label)
-        text.append(entity.text, style=f"bold {colour}")
-        text.append(f" {entity.label}", style=f"dim {colour}")
+        if coloured:
+            text.append(clean(entity.text), style=f"bold {colour}")
+            text.append(clean(f" {entity.label}"), style=f"dim {colour}")
+        else:
+            text.append(clean(f"[{entity.text} {entity.label}]"))
         position = entity.end
-    text.append(document.text[position:])
-    return text
+    text.append(clean(document.text[position:]))
+    console.print(text, soft_wrap=True)
 
 
 def print_inspection(inspection: Inspection) -> None:
@@ -127,14 +138,18 @@ def print_alignment(pieces: Sequence[AlignedPiece]) -> None:
         first = piece.first is not None or piece.word is None
         begins = piece.word or ""
         table.add_row(
-            Text(begins if first else ""),
+            _text(begins if first else ""),
             piece.shape if first else "",
-            Text((piece.tag or "") if first else ""),
-            Text(piece.piece, style="dim" if piece.word is None else ""),
-            Text(piece.first) if piece.first else "[dim]ignored[/]",
-            Text(piece.all) if piece.all else "[dim]ignored[/]",
+            _text((piece.tag or "") if first else ""),
+            _text(piece.piece, style="dim" if piece.word is None else ""),
+            _text(piece.first) if piece.first else "[dim]ignored[/]",
+            _text(piece.all) if piece.all else "[dim]ignored[/]",
         )
     out.print(table)
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(clean(text), style)
 
 
 def _score_table(title: str, first: str) -> Table:
@@ -148,7 +163,7 @@ def _score_table(title: str, first: str) -> Table:
 
 def _add_score(table: Table, name: str, row: Any, style: str = "") -> None:
     numbers = [f"{100 * row[key]:.2f}" for key in ("precision", "recall", "f1")]
-    table.add_row(Text(name), *numbers, f"{row['support']:,}", style=style)
+    table.add_row(_text(name), *numbers, f"{row['support']:,}", style=style)
 
 
 def _colour(label: str) -> str:
@@ -175,9 +190,9 @@ def _print_columns(title: str, names: Sequence[str], rows: dict[str, list[str]])
     table = Table(show_edge=False)
     table.add_column(title)
     for name in names:
-        table.add_column(Text(name), justify="right", overflow="fold")
+        table.add_column(_text(name), justify="right", overflow="fold")
     for key, cells in list(rows.items())[:_N_ROWS]:
-        table.add_row(Text(key), *cells)
+        table.add_row(_text(key), *cells)
     out.print(table)
     if len(rows) > _N_ROWS:
         out.print(f"... and {len(rows) - _N_ROWS} more; --json shows all", style="dim")
@@ -186,18 +201,18 @@ def _print_columns(title: str, names: Sequence[str], rows: dict[str, list[str]])
 
 def _print_details(file: FileInspection) -> None:
     out.print()
-    out.print(Text(file.path, style="bold"))
+    out.print(_text(file.path, style="bold"))
     if file.columns:
         cells = "  ".join(f"{i}: {cell}" for i, cell in enumerate(file.columns))
-        out.print(Text(f"columns  {cells}"))
+        out.print(_text(f"columns of a typical line  {cells}"))
     if file.cut_entities:
         out.print(f"{file.cut_entities} entities begin or end inside a word", highlight=False)
     for line in file.report.lines()[1:]:
-        out.print(Text(line), soft_wrap=True)
+        out.print(_text(line), soft_wrap=True)
     for example in file.examples:
         names = ", ".join(f"{text} {label}" for text, label in example.entities)
-        out.print(Text(f"e.g.  {example.text}"))
-        out.print(Text(f"      {names}", style="dim"))
+        out.print(_text(f"e.g.  {example.text}"))
+        out.print(_text(f"      {names}", style="dim"))
 
 
 def _lengths(lengths: Lengths | None) -> str:

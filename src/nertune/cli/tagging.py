@@ -23,7 +23,7 @@ from nertune.cli.options import (
     read_settings,
 )
 from nertune.config import ReadSettings
-from nertune.data import ReadReport, read, read_stream, write_columns, write_jsonl
+from nertune.data import FORMATS, ReadReport, read, read_stream, write_columns, write_jsonl
 from nertune.data.columns import has_marks
 from nertune.documents import Document
 from nertune.errors import DataError, DocumentError
@@ -39,9 +39,12 @@ def predict(
         list[str] | None, typer.Argument(help="Files to read; '-' or none: standard input.")
     ] = None,
     input: Annotated[
-        Input,
-        typer.Option(help="text: a document a line; columns: a word a line; jsonl: native."),
-    ] = "text",
+        Input | None,
+        typer.Option(
+            help="text: a document a line; columns: a word a line; jsonl: native.",
+            show_default="by the file's ending, else text",
+        ),
+    ] = None,
     format: Annotated[
         Output | None,
         typer.Option(help="What to write.", show_default="pretty on a terminal, else jsonl"),
@@ -63,15 +66,18 @@ def predict(
     from nertune.engine import Tagger
 
     report = ReadReport()
+    paths = files or ["-"]
     settings = read_settings(separator, word_column, None, word_prefix, on_error)
     documents = chain.from_iterable(
-        _documents(path, input, settings, report) for path in files or ["-"]
+        _documents(path, input or _by_ending(path), settings, report) for path in paths
     )
     tagger = Tagger.load(model)
     chosen = format or ("pretty" if out is None and sys.stdout.isatty() else "jsonl")
     with whole_file(out) if out else nullcontext(sys.stdout) as handle:
         if chosen == "conll":
-            marks = input != "columns" or any(map(_has_marks, files or ["-"]))
+            marks = any(
+                (input or _by_ending(path)) != "columns" or _has_marks(path) for path in paths
+            )
             write_columns(tagger.tag(documents), handle, marks=marks)
         else:
             _WRITERS[chosen](tagger.tag(documents), handle)
@@ -84,6 +90,14 @@ def predict(
     if not report.clean:
         for line in report.lines()[1:]:
             render.warn(line)
+
+
+def _by_ending(path: str) -> Input:
+    """How a file is read when nothing is said: what is not plainly annotated text is raw text."""
+    ending = Path(path).suffix.lower()
+    if ending in FORMATS["jsonl"].endings:
+        return "jsonl"
+    return "columns" if ending in FORMATS["columns"].endings else "text"
 
 
 def _documents(
@@ -129,12 +143,12 @@ def _opened(path: str) -> io.BufferedReader:
 def _write_pretty(documents: Iterable[Document], handle: IO[str]) -> None:
     console = Console(file=handle) if handle is not sys.stdout else render.out
     for document in documents:
-        console.print(render.highlighted(document), soft_wrap=True)
+        render.print_highlighted(document, console)
 
 
 def _has_marks(path: str) -> bool:
-    """Whether a column file has document marks; a stream is not looked through beforehand."""
-    if path == "-":
+    """Whether a column file has document marks; a stream, or a pipe, can be read only once."""
+    if not Path(path).is_file():
         return False
     with _opened(path) as stream:
         return has_marks(stream)

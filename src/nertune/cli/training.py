@@ -70,6 +70,7 @@ def train(
 
 def quickstart(
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/quickstart"),
+    resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Fine-tune a small encoder on the embedded corpus in about two minutes, and try it.
@@ -80,7 +81,7 @@ def quickstart(
 
     nertune quickstart
     """
-    if not _train(load_recipe("quickstart"), out, overwrite=overwrite):
+    if not _train(load_recipe("quickstart"), out, resume=resume, overwrite=overwrite):
         return
     from nertune.engine import Tagger
 
@@ -88,7 +89,7 @@ def quickstart(
     tagger = Tagger.load(out)
     render.out.print("\n[bold]Two sentences the model has never seen[/]\n")
     for document in tagger.tag(Document.from_text(text) for text in _UNSEEN):
-        render.out.print(render.highlighted(document), soft_wrap=True)
+        render.print_highlighted(document, render.out)
     render.say(
         f"""
 What to do next
@@ -124,7 +125,8 @@ def _training() -> Any:
 def _train(recipe: Recipe, folder: Path, **options: Any) -> bool:
     """Train and print the scores; False in a process that has nothing to say."""
     result = _training().train(recipe, folder, **options)
-    if int(os.environ.get("RANK", "0")):  # of several processes only the first speaks
+    rank = os.environ.get("RANK", "0")
+    if rank.isdecimal() and int(rank):  # of several processes only the first speaks
         return False
     *others, last = result.scores or [""]
     for name in others:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedReader
 from itertools import chain
 from typing import NoReturn
@@ -19,12 +19,13 @@ from nertune.data.source import HELP_ON_ERROR, Fault, Source, check_tag, not_utf
 from nertune.documents import Document
 from nertune.errors import DataError
 
-_MARK = r"(?:\d+[ \t]+)?-DOCSTART-?(?=\s|$)|#[ \t]?DOCSTART|#[ \t]?newdoc\b"
+_MARK = r"(?:\d+[ \t]+)?-DOCSTART-?(?=\s|$)|#[ \t]?DOCSTART\b|#[ \t]newdoc\b"
 _MARK_LINE = re.compile(_MARK)
-_ANY_MARK = re.compile(rf"^(?:{_MARK})".encode(), re.MULTILINE)
-_METADATA = re.compile(r"#\s*(?:[\w.:-]+\s+=(?:\s|$)|newdoc\b|newpar\b|sent_id\b)")
+_ANY_MARK = re.compile(rf"^(?:\xef\xbb\xbf)?(?:{_MARK})".encode(), re.MULTILINE)
+_METADATA = re.compile(r"#\s+(?:[\w.:-]+\s+=(?:\s|$)|newpar\b|sent_id\b|id\s+\S+\s+domain=)")
 _ODD_SPACE = re.compile(r"[^\S \t\n]")
 _BLANKS = re.compile(r"[ \t]+")
+_CONVERT = "if it is UTF-16, convert it: iconv -f utf16 -t utf8"
 _SCAN_BYTES = 1 << 17
 _OVERLAP = 64
 
@@ -71,11 +72,26 @@ def is_mark(line: str) -> bool:
     return _MARK_LINE.match(line) is not None
 
 
+def is_unreadable(row: str) -> bool:
+    """Whether a row of words and tags would be read back as something else."""
+    odd = row.startswith("\ufeff") or "\0" in row
+    return odd or is_mark(row) or _METADATA.match(row) is not None
+
+
 def looks_like_columns(head: str, separator: str | None) -> bool:
     """Whether the lines of `head` have one number of columns, at least two."""
     lines = [line for line in head.split("\n") if line.strip() and not line.startswith("#")]
     counts = {len(_cells(line, separator)) for line in lines if not is_mark(line)}
     return len(counts) == 1 and min(counts) > 1
+
+
+def _has_hash(line: str) -> bool:
+    return line.startswith("#")
+
+
+def _is_hash(line: str) -> bool:
+    """Whether a line begins with a hash by itself, and so may be a comment."""
+    return line.startswith(("# ", "#\t")) or line.strip() == "#"
 
 
 class _Draft:
@@ -137,6 +153,10 @@ class ColumnReader:
             self._find_columns(first, block)
             if self.n_columns:
                 break
+        for first, block in seen if not self.n_columns else ():
+            self._find_columns(first, block, _is_hash)
+            if self.n_columns:
+                break
         return seen
 
     def _plain(self, raw: bytes) -> Sentence | None:
@@ -147,7 +167,7 @@ class ColumnReader:
             return None
         if "\r" in text:
             text = text.replace("\r\n", "\n")
-        if _ODD_SPACE.search(text):
+        if _ODD_SPACE.search(text) or "\ufeff" in text or "\0" in text:
             return None
         separator = self._separator
         rows = [line.split(separator) for line in text.removesuffix("\n").split("\n")]
@@ -168,7 +188,7 @@ class ColumnReader:
         if tags is None or self._known.issuperset(tags):
             return True
         new = set(tags) - self._known
-        if not all(map(schemes.is_tag, new)):
+        if any(check_tag(tag, 0) for tag in new):
             return False
         self._known |= new
         return True
@@ -179,14 +199,17 @@ class ColumnReader:
         faults: list[Fault] = []
         for number, raw in enumerate(block, first):
             line, fault = _decoded(raw, number)
-            if is_mark(line):
+            mark, joined = is_mark(line), fault is not None and fault.mendable
+            if mark or joined:
                 yield from self._sentence(rows, faults)
                 rows, faults = [], []
-                yield None
-                continue
             begins = not rows and not faults
             if fault:
                 faults.append(fault)
+            if mark:
+                yield None
+            elif not line:
+                continue
             elif begins and self._is_comment(line):
                 self._source.report.comments += 1
             else:
@@ -248,23 +271,27 @@ class ColumnReader:
     def _is_comment(self, line: str) -> bool:
         """Whether a line at the beginning of a sentence says something about it.
 
-        The word `#` is no comment: its row has as many columns as the others, and a tag.
+        The word `#` is no comment: its row has as many columns as the others. Nor is `#tag`, which
+        has no space after the hash.
         """
-        if not line.startswith("#"):
-            return False
-        cells = _cells(line, self._separator)
-        if _METADATA.match(line) or len(cells) != self.n_columns:
+        if _METADATA.match(line):
             return True
-        return self._tag is not None and not schemes.is_tag(cells[self._tag])
+        cells = _cells(line, self._separator)
+        return _is_hash(line) and len(cells) != self.n_columns
 
-    def _find_columns(self, first: int, block: Sequence[bytes]) -> None:
-        """How many columns the file has, from its first sentence; checks the columns asked for."""
+    def _find_columns(
+        self, first: int, block: Sequence[bytes], is_other: Callable[[str], bool] = _has_hash
+    ) -> None:
+        """How many columns the file has, from its first sentence; checks the columns asked for.
+
+        is_other: which lines say nothing about that.
+        """
         rows = []
         for number, raw in enumerate(block, first):
             line, fault = _decoded(raw, number)
             if fault and self._source.settings.on_error == "stop":
                 self._source.settle([fault])
-            elif not fault and not line.startswith("#") and not is_mark(line):
+            elif line and not is_other(line) and not is_mark(line):
                 rows.append((number, _cells(line, self._separator)))
         if not rows:
             return
@@ -274,6 +301,7 @@ class ColumnReader:
             row for row in rows if len(row[1]) == self.n_columns
         )
         self._check_settings()
+        self._source.report.columns = tuple(self.example)
 
     def _check_settings(self) -> None:
         """Raise DataError, whatever on_error is, where the columns asked for do not exist."""
@@ -315,6 +343,7 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[_Block]:
 
 
 def _decoded(raw: bytes, number: int) -> tuple[str, Fault | None]:
+    """A line and its fault; empty where nothing of it can be used."""
     try:
         line = raw.decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -325,6 +354,12 @@ def _decoded(raw: bytes, number: int) -> tuple[str, Fault | None]:
             "without one before it); convert the file, e.g. with dos2unix -c mac"
         )
         return "", Fault("carriage return inside a line", message, number, mendable=False)
+    if "\0" in line:
+        message = f"a NUL character in {shown(line)}; expected text in UTF-8; {_CONVERT}"
+        return "", Fault("NUL character", message, number, mendable=False)
+    if line.startswith("\ufeff"):
+        message = f"a byte order mark inside the file, as where files were joined; {HELP_ON_ERROR}"
+        return line.lstrip("\ufeff"), Fault("byte order mark inside a file", message, number)
     return line, None
 
 

@@ -40,11 +40,6 @@ def read_split(split: str, origin: Origin) -> Iterator[Document]:
     yield from documents(batches, columns, origin)
 
 
-def column_names(split: str, settings: ReadSettings) -> tuple[str, ...]:
-    """The names of a split's columns."""
-    return tuple(_split(split, settings).column_names)
-
-
 def fingerprint(split: str, settings: ReadSettings) -> str:
     """A name for what a split holds: another one where its source files are others."""
     return str(_split(split, settings)._fingerprint)

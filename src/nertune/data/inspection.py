@@ -12,10 +12,7 @@ from typing import Any
 
 from nertune import splitting
 from nertune.config import ReadSettings
-from nertune.data import hub
-from nertune.data.columns import ColumnReader
-from nertune.data.parquet import parquet_columns
-from nertune.data.reading import open_source, read
+from nertune.data.reading import read
 from nertune.data.report import ReadReport
 from nertune.documents import Document
 from nertune.schemes import SchemeEvidence
@@ -113,7 +110,7 @@ def inspect_files(
             tally.add(splitting.split(document))
         shared |= seen & tally.hashes
         seen |= tally.hashes
-        files.append(_finished(path, settings, tally))
+        files.append(_finished(path, tally))
     return Inspection(tuple(files), len(shared), tuple(_warnings(files, len(shared))))
 
 
@@ -147,13 +144,12 @@ class _Tally:
             self.examples += _examples(document, _N_EXAMPLES - len(self.examples))
 
 
-def _finished(path: str | Path, settings: ReadSettings, tally: _Tally) -> FileInspection:
-    name, columns = _format_and_columns(path, settings)
+def _finished(path: str | Path, tally: _Tally) -> FileInspection:
     scheme = tally.evidence.best() if tally.tags else None
     return FileInspection(
         path=str(path),
-        format=name,
-        columns=columns,
+        format=tally.report.format,
+        columns=tally.report.columns or None,
         documents=tally.report.documents,
         sentences=tally.sentence_lengths.total(),
         words=sum(length * count for length, count in tally.sentence_lengths.items()),
@@ -169,36 +165,20 @@ def _finished(path: str | Path, settings: ReadSettings, tally: _Tally) -> FileIn
     )
 
 
-def _format_and_columns(
-    path: str | Path, settings: ReadSettings
-) -> tuple[str, tuple[str, ...] | None]:
-    """The format, and the columns where there are any."""
-    if settings.dataset is not None:
-        return "data set", hub.column_names(str(path), settings)
-    with open_source(path, settings) as source:
-        if source.settings.format == "parquet":
-            return "parquet", parquet_columns(source)
-        if source.settings.format != "columns":
-            return source.settings.format, None
-        reader = ColumnReader(source)
-        for _ in reader.sentences():
-            if reader.example:
-                break
-        return "columns", tuple(reader.example)
-
-
 def _examples(document: Document, number: int) -> list[Example]:
     """The first sentences that hold entities, at most `number`."""
     found: list[Example] = []
+    entities, at = document.entities, 0
     for first, last in document.sentences:
         start, end = document.word_spans[first][0], document.word_spans[last - 1][1]
-        entities = tuple(
-            (entity.text, entity.label)
-            for entity in document.entities
-            if start <= entity.start < end
-        )
-        if entities and len(found) < number:
-            found.append(Example(document.text[start:end], entities))
+        begin = at
+        while at < len(entities) and entities[at].start < end:
+            at += 1
+        if at > begin:
+            inside = tuple((entity.text, entity.label) for entity in entities[begin:at])
+            found.append(Example(document.text[start:end], inside))
+        if len(found) == number:
+            break
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from nertune.data.rows import document_of_row
-from nertune.data.source import Fault, Source, not_utf8
+from nertune.data.source import Fault, Source, UniqueKeys, not_utf8
 from nertune.documents import Document
 from nertune.errors import DataError
 
@@ -40,7 +40,8 @@ def read_json_array(source: Source) -> Iterator[Document]:
 
 def _elements(text: _Text, source: Source) -> Iterator[Document]:
     while True:
-        text.next_char()
+        if text.next_char() == "]":
+            text.fail("a comma before the closing ]; take it away")
         line = text.line()
         value, fault = text.element()
         if fault:
@@ -67,7 +68,8 @@ class _Text:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._json = json.JSONDecoder()
+        self._keys = UniqueKeys()
+        self._json = json.JSONDecoder(object_pairs_hook=self._keys)
         self._buffer = ""
         self._ended = False
         self._line = 1
@@ -85,6 +87,7 @@ class _Text:
     def element(self) -> tuple[object, Fault | None]:
         """Take one JSON value."""
         while True:
+            self._keys.twice = None
             try:
                 value, end = self._json.raw_decode(self._buffer, self.position)
             except json.JSONDecodeError as error:
@@ -96,7 +99,7 @@ class _Text:
             # A number or word at the very end may be cut.
             if end < len(self._buffer) or not self._more():
                 break
-        fault = self._undecoded(end)
+        fault = self._undecoded(end) or self._keys.fault(self.line())
         self.position = end
         return value, fault
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from nertune.data.rows import document_of_row
-from nertune.data.source import Fault, Source, not_utf8, shown
+from nertune.data.source import Fault, Source, UniqueKeys, not_utf8, shown
 from nertune.documents import Document
 
 
@@ -33,8 +33,10 @@ def _parsed(raw: bytes, line: int) -> object:
         text = raw.decode().strip()
     except UnicodeDecodeError as error:
         return not_utf8(raw, error.start, line)
+    keys = UniqueKeys()
     try:
-        return json.loads(text)
+        value = json.loads(text, object_pairs_hook=keys)
+        return keys.fault(line) or value
     except json.JSONDecodeError as error:
         what = f"{error.msg} at column {error.colno}"
     except (ValueError, RecursionError) as error:

@@ -25,12 +25,6 @@ def read_parquet(source: Source) -> Iterator[Document]:
         yield from documents(batches, columns, source)
 
 
-def parquet_columns(source: Source) -> tuple[str, ...]:
-    """The names of the file's columns."""
-    with _opened(source) as file:
-        return tuple(file.schema_arrow.names)
-
-
 @contextmanager
 def _opened(source: Source) -> Iterator[Any]:
     """The file for pyarrow, whose complaints become DataError."""

@@ -62,6 +62,7 @@ def read(
     """
     if settings is not None and settings.dataset is not None:
         report = ReadReport() if report is None else report
+        report.format, report.columns = "data set", ()
         origin = Origin(f"{settings.dataset}[{path}]", settings, report)
         yield from _counted(hub.read_split(str(path), origin), origin)
         return
@@ -82,8 +83,15 @@ def read_stream(
     """
     settings = settings or ReadSettings()
     report = ReadReport() if report is None else report
+    if isinstance(cast(object, stream), io.TextIOBase) or not hasattr(stream, "read"):
+        raise DataError(
+            f"is of type {type(stream).__name__}; expected a binary stream, as open(path, 'rb') or "
+            "sys.stdin.buffer gives it",
+            name,
+        )
     with _buffered(stream) as buffered:
         source = _source(buffered, settings, report, name)
+        report.format, report.columns = source.settings.format, ()
         yield from _counted(FORMATS[source.settings.format].read(source), source)
 
 
@@ -136,15 +144,6 @@ def guess_format(name: str | Path, head: bytes, separator: str | None = None) ->
     return "columns"
 
 
-@contextmanager
-def open_source(
-    path: str | Path, settings: ReadSettings, report: ReadReport | None = None
-) -> Iterator[Source]:
-    """An open file with its format settled, for readers that look at more than documents."""
-    with _opened(path) as stream:
-        yield _source(stream, settings, report or ReadReport(), str(path))
-
-
 def _source(
     stream: io.BufferedReader, settings: ReadSettings, report: ReadReport, name: str
 ) -> Source:
@@ -176,6 +175,8 @@ def _opened(path: str | Path) -> Iterator[io.BufferedReader]:
         stream = open(path, "rb", buffering=_BUFFER)  # noqa: SIM115 - closed below
     except OSError as error:
         raise _unreadable(path, error) from error
+    except (TypeError, ValueError) as error:
+        raise DataError(f"is no path ({error}); expected the path of a file", repr(path)) from error
     with stream:
         yield cast(io.BufferedReader, stream)
 

@@ -15,6 +15,8 @@ class ReadReport:
     skipped counts sentences (column files) or rows; repaired counts words, lines or entities;
     ignored_keys counts rows a key (a column of a table). other_languages counts the rows that
     `languages` left out. `first` keeps the place (`path:line`) where a reason first came up.
+    format and columns are those of the last file: the cells of a typical line of a column file,
+    the names of a table's columns.
     Sentences and words of raw text are not counted: it has none before it is split.
     """
 
@@ -27,6 +29,8 @@ class ReadReport:
     ignored_keys: Counter[str] = field(default_factory=Counter)
     other_languages: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
+    format: str = field(default="", compare=False)
+    columns: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def clean(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from nertune import schemes
 from nertune.config import ReadSettings
 from nertune.data.source import HELP_ON_ERROR, Fault, Origin, check_tag, shown
-from nertune.documents import Document, Entity
+from nertune.documents import Document, Entity, label_fault
 
 _TEXT_KEYS = frozenset({"text", "entities", "id"})
 _ENTITY_KEYS = frozenset({"start", "end", "label", "text", "score"})
@@ -154,7 +154,10 @@ def _entity(item: object, text: str, row: _Row) -> Entity | None:
         key, value = ("start", start) if type(start) is not int else ("end", end)
         row.fault("offset is no integer", f"'{key}' of an entity is {_kind(value)}; {_EXPECTED}")
         return None
-    if not isinstance(label, str) or not label or _has_surrogate(label):
+    if isinstance(label, str) and label and (fault := label_fault(label)):
+        row.fault("faulty label", f"the label of the entity at {start} {fault}")
+        return None
+    if not isinstance(label, str) or not label:
         row.fault("no label", f"'label' of the entity at {start} is {_kind(label)}; {_EXPECTED}")
         return None
     if not 0 <= start < end <= len(text):
@@ -231,7 +234,9 @@ def _side_by_side(found: Sequence[Entity], row: _Row) -> list[Entity]:
 def _from_words(row: _Row) -> Document | None:
     settings = row.source.settings
     name = settings.tokens_key
-    key = next((key for key in tag_keys(settings) if row.values.get(key) is not None), None)
+    keys = tag_keys(settings)
+    wanted = () if settings.tag_column is None else keys
+    key = next((key for key in wanted if row.values.get(key) is not None), None)
     tokens = row.values[name]
     tags = None if key is None else row.values[key]
     if not _is_list_of(str, tokens):
@@ -251,9 +256,9 @@ def _from_words(row: _Row) -> Document | None:
             f"{len(tags)} {key} for {len(tokens)} {name}; expected one tag a token",
         )
         return None
-    if key is None and _is_foreign(row):
+    if key is None and wanted and _is_foreign(row):
         return None
-    _count_ignored(row, frozenset({name, "id", key or ""}))
+    _count_ignored(row, frozenset({name, "id", *((key or "",) if wanted else keys)}))
     words, kept = _checked_words(tokens, tags, row)
     return Document.from_words(words, kept, id=_id(row))
 

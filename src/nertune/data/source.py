@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BufferedReader
+from typing import Any
 
 from nertune import schemes
 from nertune.config import ReadSettings
 from nertune.data.report import ReadReport
+from nertune.documents import label_fault
 from nertune.errors import DataError, TagError
 
 BOM = b"\xef\xbb\xbf"
@@ -90,10 +92,38 @@ def not_utf8(raw: bytes, position: int, line: int) -> Fault:
 def check_tag(tag: str, line: int) -> Fault | None:
     """The fault of a tag that no scheme knows; None for a good one."""
     try:
-        schemes.split_tag(tag)
+        _, label = schemes.split_tag(tag)
     except TagError as error:
         return Fault("unknown tag", error.reason, line, error=TagError)
-    return None
+    fault = label_fault(label) if label else None
+    if fault is None:
+        return None
+    return Fault("unknown tag", f"the label of a tag {fault}", line, error=TagError)
+
+
+class UniqueKeys:
+    """Makes the objects of a JSON value (an object_pairs_hook); remembers a key that came twice.
+
+    Without it the last one wins without a word.
+    """
+
+    def __init__(self) -> None:
+        self.twice: str | None = None
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            keys = [key for key, _ in pairs]
+            self.twice = next(key for key in keys if keys.count(key) > 1)
+        return made
+
+    def fault(self, line: int) -> Fault | None:
+        """The fault of a key that came twice since the last call."""
+        key, self.twice = self.twice, None
+        if key is None:
+            return None
+        message = f"the key {shown(key)} stands twice in one object; expected each key once"
+        return Fault("key stands twice", message, line, mendable=False)
 
 
 def shown(text: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from nertune import schemes
 from nertune.data.rows import NAMES_OF_IDS, NO_LANGUAGE, document_of_row, language_key, tag_keys
-from nertune.data.source import Fault, Origin
+from nertune.data.source import Fault, Origin, check_tag
 from nertune.documents import Document
 from nertune.errors import DataError, DocumentError
 
@@ -60,6 +60,7 @@ def find_columns(schema: Any, origin: Origin) -> Columns:
 
     settings = origin.settings
     kinds = {field.name: field.type for field in schema}
+    origin.report.columns = tuple(kinds)
     tags = _tags_column(kinds, origin)
     language = language_key(kinds, settings) or settings.language_key if settings.languages else ""
     for key in (settings.tokens_key, tags, language):
@@ -174,7 +175,7 @@ class _Batches:
             return named
         found: list[str] = tags.to_pylist()
         new = set(found) - self._known
-        if not all(map(schemes.is_tag, new)):
+        if any(check_tag(tag, 0) for tag in new):
             return None
         self._known |= new
         return found

@@ -6,17 +6,17 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from nertune import schemes
-from nertune.data.columns import is_mark
+from nertune.data.columns import is_unreadable
 from nertune.documents import Document, Entity
 from nertune.errors import DataError
 
 TagColumns = Sequence[Sequence[str]]
 """The tag columns of one document, each with one tag a word."""
 
-_SPACE = re.compile(r"\s")
+_SPACE = re.compile(r"[ \t\r\n]")
 
 
 def write_columns(
@@ -85,18 +85,21 @@ def _rows(document: Document, columns: TagColumns, separator: str) -> list[str]:
             raise DataError(f"{len(column)} tags for the {len(words)} words of {name}")
     for word in words:
         _check_word(word, separator, name)
-    return [separator.join(cells) for cells in zip(words, *columns, strict=True)]
+    rows = [separator.join(cells) for cells in zip(words, *columns, strict=True)]
+    for word, row in zip(words, rows, strict=True):
+        if is_unreadable(row):
+            _refuse(word, name, "would be read as the beginning of a document, or not at all")
+    return rows
 
 
 def _check_word(word: str, separator: str, name: str) -> None:
     if _SPACE.search(word):
-        what = "holds white space, which divides columns"
-    elif separator in word:
-        what = f"holds the separator {separator!r}"
-    elif is_mark(word):
-        what = "would be read as the beginning of a document"
-    else:
-        return
+        _refuse(word, name, "holds white space, which divides columns")
+    if separator in word:
+        _refuse(word, name, f"holds the separator {separator!r}")
+
+
+def _refuse(word: str, name: str, what: str) -> NoReturn:
     raise DataError(
         f"the word {word!r} of {name} {what}; expected words that a column file can hold; "
         "write JSONL"

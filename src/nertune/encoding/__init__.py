@@ -9,7 +9,13 @@ stands farthest from an edge.
 from nertune.encoding.arrays import NEVER, NO_PIECE, Encoded, Floats, Ints, stitch
 from nertune.encoding.encoder import Batch, Encoder
 from nertune.encoding.labels import IGNORED, AlignedPiece, align, piece_labels
-from nertune.encoding.tokenizer import SHAPES, normalise_tokenizer, special_pieces, word_shape
+from nertune.encoding.tokenizer import (
+    SHAPES,
+    check_word_start,
+    normalise_tokenizer,
+    special_pieces,
+    word_shape,
+)
 
 __all__ = [
     "IGNORED",
@@ -23,6 +29,7 @@ __all__ = [
     "Floats",
     "Ints",
     "align",
+    "check_word_start",
     "normalise_tokenizer",
     "piece_labels",
     "special_pieces",

@@ -20,6 +20,7 @@ from nertune.encoding.windows import Room, lay
 from nertune.errors import EncodingError
 
 _CACHED_WORDS = 1 << 20
+_CACHED_PIECES = 1 << 23
 
 @dataclass(frozen=True)
 class Batch:
@@ -53,6 +54,7 @@ class Encoder:
         self._pieces = array("i")
         self._ends = array("q", [0])
         self._shapes = array("B")
+        self._cut = array("q")
 
     def encode(self, documents: Sequence[Document]) -> Encoded:
         """The windows of several documents; every word is predicted in exactly one of them."""
@@ -108,7 +110,7 @@ class Encoder:
     def _look_up_alone(
         self, words: list[str]
     ) -> tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.uint8], int]:
-        if len(self._rows) > _CACHED_WORDS:
+        if len(self._rows) > _CACHED_WORDS or len(self._pieces) > _CACHED_PIECES:
             self._clear()
         get = self._rows.get
         unseen = list(dict.fromkeys(word for word in words if get(word) is None))
@@ -116,11 +118,11 @@ class Encoder:
             self._add(unseen)
         rows = np.fromiter(map(self._rows.__getitem__, words), np.int64, len(words))
         ends = np.frombuffer(self._ends, np.int64)
-        starts, full = ends[rows], ends[rows + 1] - ends[rows]
-        sizes = np.minimum(full, self.room)
+        starts, sizes = ends[rows], ends[rows + 1] - ends[rows]
+        n_cut = int(np.frombuffer(self._cut, np.int64)[rows].sum()) if words else 0
         pieces = np.frombuffer(self._pieces, np.int32) if self._pieces else np.zeros(0, np.int32)
         shapes = np.frombuffer(self._shapes, np.uint8) if self._shapes else np.zeros(0, np.uint8)
-        return pieces[ranges_of(starts, sizes)], sizes, shapes[rows], int((full - sizes).sum())
+        return pieces[ranges_of(starts, sizes)], sizes, shapes[rows], n_cut
 
     def _add(self, words: list[str]) -> None:
         encodings = self.tokenizer.encode_batch_fast(
@@ -128,7 +130,9 @@ class Encoder:
         )
         for word, encoding in zip(words, encodings, strict=True):
             self._rows[word] = len(self._rows)
-            self._pieces.extend(encoding.ids)
+            ids = encoding.ids
+            self._cut.append(max(0, len(ids) - self.room))
+            self._pieces.extend(ids[: self.room])
             self._ends.append(len(self._pieces))
             self._shapes.append(word_shape(word) if self.shapes else 0)
 

@@ -7,12 +7,18 @@ from collections.abc import Iterator
 
 from tokenizers import Tokenizer
 
+from nertune.errors import EncodingError
+
 SHAPES = (
     "unknown", "lower", "capitalised", "capitals", "one capital", "mixed",
     "digits", "number", "letters and digits", "punctuation",
 )  # fmt: skip
 """Word shapes; a shape's place in this tuple is its `token_type_id`. 0 is what a word without
 letters of two cases gets, and every special piece."""
+
+
+_PROBES = ("a of", "the London", "in 1999")
+"""Words in running text; the second must get the pieces it gets by itself."""
 
 
 def word_shape(word: str) -> int:
@@ -43,6 +49,8 @@ def normalise_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     raw["truncation"] = None
     raw["padding"] = None
     for place, step in enumerate(_steps(raw.get("pre_tokenizer"))):
+        if step["type"] == "Metaspace" and step.get("prepend_scheme") == "never":
+            step["prepend_scheme"] = "always"
         if step["type"] != "ByteLevel" or step["add_prefix_space"]:
             continue
         if place == 0:
@@ -50,6 +58,21 @@ def normalise_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
         else:  # here it would put a space before every part of a word that was cut before
             raw["normalizer"] = _with_space(raw.get("normalizer"))
     return Tokenizer.from_str(json.dumps(raw))
+
+
+def check_word_start(tokenizer: Tokenizer) -> None:
+    """Raise EncodingError for a tokenizer that writes a word alone otherwise than in a text."""
+    for probe in _PROBES:
+        whole = tokenizer.encode(probe, add_special_tokens=False).ids
+        words = [[word] for word in probe.split()]
+        parts = tokenizer.encode_batch(words, is_pretokenized=True, add_special_tokens=False)
+        if whole != [piece for part in parts for piece in part.ids]:
+            raise EncodingError(
+                f"this tokenizer writes the words of {probe!r} one by one with other pieces than "
+                "in running text, and nertune does not know how to make it mark the beginning of "
+                "a word. Expected a WordPiece, byte-level BPE or SentencePiece tokenizer of the "
+                "usual make"
+            )
 
 
 def _with_space(normalizer: dict[str, object] | None) -> dict[str, object]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from filelock import FileLock, Timeout
 
 from nertune.config import Recipe
 from nertune.errors import OutputError, RecipeError
@@ -17,7 +19,15 @@ MODEL = "model"
 CHECKPOINTS = "checkpoints"
 _FOLDERS = (CHECKPOINTS, MODEL, "tensorboard")
 _RECIPE = "recipe.yaml"
-_FILES = ("metrics.jsonl", "scores.json", "test_predictions.conll", "labels.txt", _RECIPE)
+_RUN = "run.json"
+_FILES = (
+    "metrics.jsonl",
+    "scores.json",
+    "test_predictions.conll",
+    "labels.txt",
+    _RECIPE,
+    _RUN,
+)
 _STATE = "trainer_state.json"
 
 
@@ -31,10 +41,10 @@ def open_folder(folder: Path, resume: bool, overwrite: bool) -> str | None:
             f"{folder}: --resume goes on and --overwrite begins anew; expected one of them"
         )
     make_folder(folder)
-    taken = [name for name in _FOLDERS if (folder / name).exists()]
-    if taken and not (folder / _RECIPE).is_file():
+    taken = [name for name in (*_FOLDERS, *_FILES) if (folder / name).exists()]
+    if taken and not (folder / _RUN).is_file():
         raise OutputError(
-            f"{folder}: holds {', '.join(taken)} but no {_RECIPE}, so it is no run folder; choose "
+            f"{folder}: holds {', '.join(taken)} but no {_RUN}, so it is no run folder; choose "
             "another --out, or take them away"
         )
     if overwrite:
@@ -64,15 +74,52 @@ def clear_folder(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def check_same_run(folder: Path, checkpoint: Path, recipe: Recipe, tags: Sequence[str]) -> None:
-    """Raise RecipeError where going on from a checkpoint would mix two different runs."""
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the run folder; OutputError where another training holds it."""
+    lock = FileLock(str(folder / ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputError(
+            f"{folder}: another training writes here; wait for it, or choose another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def begin_run(folder: Path, recipe: Recipe, digests: dict[str, str]) -> None:
+    """Write down what is trained on what: `recipe.yaml`, and in `run.json` the data's digests."""
+    with whole_file(folder / _RUN) as handle:
+        json.dump({"data": digests}, handle, indent=2)
+    with whole_file(folder / _RECIPE) as handle:
+        handle.write(recipe.to_yaml())
+
+
+def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
+    """Settings of a run that differ from the recipe it was begun with; where to train may."""
     begun = yaml.safe_load((folder / _RECIPE).read_text(encoding="utf-8")) or {}
     asked = yaml.safe_load(recipe.to_yaml())
-    faults = [
+    return [
         f"{group}.{key}: was {begun.get(group, {}).get(key)!r}, is {value!r} now"
         for group in ("model", "window", "training")
         for key, value in asked[group].items()
         if begun.get(group, {}).get(key) != value and key != "device"
+    ]
+
+
+def check_same_run(
+    folder: Path, checkpoint: Path, recipe: Recipe, tags: Sequence[str], digests: dict[str, str]
+) -> None:
+    """Raise RecipeError where going on from a checkpoint would mix two different runs."""
+    faults = changed_settings(folder, recipe)
+    before_data = json.loads((folder / _RUN).read_text(encoding="utf-8"))["data"]
+    faults += [
+        f"data.{name}: holds other text than when the run began"
+        for name in sorted({*before_data, *digests})
+        if before_data.get(name) != digests.get(name)
     ]
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     before = list(config["id2label"].values())

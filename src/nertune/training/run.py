@@ -2,12 +2,14 @@
 
     run folder
     ├── recipe.yaml             the recipe with every default written out
+    ├── run.json                what data the run was begun on
     ├── metrics.jsonl           every logged value, one line each
     ├── tensorboard/            the same for TensorBoard
     ├── checkpoints/            while it trains; taken away at the end
     ├── model/                  the bundle
     ├── labels.txt              the tags of the model, one a line
     ├── test_predictions.conll  word, gold tag, predicted tag
+    ├── .lock                   held while a training writes here
     └── scores.json             dev and test scores and losses, what was read, how long it took
 """
 
@@ -31,7 +33,6 @@ from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
     PrinterCallback,
-    TrainingArguments,
     set_seed,
 )
 from transformers.integrations.integration_utils import TensorBoardCallback
@@ -44,16 +45,19 @@ from nertune.corpus import Corpus, Source, training_corpus
 from nertune.data import write_columns
 from nertune.encoding import Encoder
 from nertune.engine import Tagger
-from nertune.errors import OutputError, RecipeError, StoppedError
+from nertune.errors import OutputError, StoppedError
 from nertune.evaluation import GoldScorer, Scored, add_shares
-from nertune.files import whole_file
+from nertune.files import make_folder, whole_file
 from nertune.model import new_model, new_tokenizer, quiet, save_model
 from nertune.runtimes.torch import TorchRuntime
 from nertune.scoring import Scores
 from nertune.splits import GoldSplit, SplitFacts, label_warnings, load_gold
+from nertune.training.arguments import check_precision, training_arguments
 from nertune.training.folder import (
     CHECKPOINTS,
     MODEL,
+    alone_in,
+    begin_run,
     check_same_run,
     clear_folder,
     last_checkpoint,
@@ -92,7 +96,10 @@ def train(
     cannot be written, StoppedError after Ctrl-C.
     """
     run = _Run(recipe, Path(out), console or Console(stderr=True), rebuild)
-    return run.execute(resume, overwrite)
+    if not run.main:
+        return run.execute(resume, overwrite)
+    with alone_in(make_folder(Path(out))):
+        return run.execute(resume, overwrite)
 
 
 class _Run:
@@ -104,8 +111,8 @@ class _Run:
         self.folder = folder
         self.scheme = schemes.scheme_named(recipe.model.scheme)
         self.start = time.perf_counter()
-        _check_precision(recipe)
-        self.arguments = _arguments(recipe, folder.absolute() / CHECKPOINTS)
+        check_precision(recipe)
+        self.arguments = training_arguments(recipe, folder.absolute() / CHECKPOINTS)
         self.main = self.arguments.process_index == 0
         self.share: tuple[int, int] = (
             int(self.arguments.process_index),
@@ -125,8 +132,9 @@ class _Run:
             for name, paths in (("dev", self.recipe.data.dev), ("test", self.recipe.data.test))
             if paths
         ]
+        digests = {"train": corpus.fingerprint, **{gold.name: gold.digest() for gold in golds}}
         if checkpoint:
-            check_same_run(self.folder, Path(checkpoint), self.recipe, corpus.tags)
+            check_same_run(self.folder, Path(checkpoint), self.recipe, corpus.tags, digests)
         self._tell(corpus.facts, golds)
         set_seed(self.recipe.training.seed)
         model = new_model(self.recipe.model, corpus.tags, self.recipe.window)
@@ -141,8 +149,7 @@ class _Run:
         if self.main:
             if not checkpoint:
                 clear_folder(self.folder)
-            with whole_file(self.folder / "recipe.yaml") as handle:
-                handle.write(self.recipe.to_yaml())
+            begin_run(self.folder, self.recipe, digests)
         tagger = Tagger(TorchRuntime(model), settings, tokenizer)
         scorers = {
             gold.name: GoldScorer(gold, encoder, corpus.tags, self.share) for gold in golds
@@ -210,6 +217,8 @@ class _Run:
             callbacks=[interrupt, progress, *self._callbacks()],
         )
         trainer.remove_callback(PrinterCallback)
+        if checkpoint:
+            self.console.print(f"going on from {checkpoint}", highlight=False, soft_wrap=True)
         try:
             with interrupt, quiet():
                 trainer.train(resume_from_checkpoint=checkpoint)
@@ -226,6 +235,14 @@ class _Run:
                 f"{trainer.state.max_steps}; the checkpoint {last_checkpoint(self.folder)} is "
                 "kept. Go on with the same command and --resume"
             )
+        state = trainer.state
+        if dev and state.best_global_step:
+            epoch = state.best_global_step / state.max_steps * state.num_train_epochs
+            self.console.print(
+                f"kept: the weights after epoch {epoch:.2f}, the first with the best dev F1, "
+                f"{100 * (state.best_metric or 0):.2f}",
+                highlight=False,
+            )
         return progress.words_per_second * self.share[1]
 
     def _callbacks(self) -> list[Any]:
@@ -241,7 +258,7 @@ class _Run:
     def _finish(
         self, model: PreTrainedModel, tagger: Tagger, scorers: dict[str, GoldScorer], speed: float
     ) -> RunResult:
-        """Score the chosen weights and write everything; the model comes last of all."""
+        """Score the chosen weights and write everything."""
         results = {name: self._score(scorer, tagger) for name, scorer in scorers.items()}
         result = RunResult(
             self.folder,
@@ -251,9 +268,11 @@ class _Run:
             time.perf_counter() - self.start,
             self.warnings,
         )
+        _check_finite(model)
         if self.main:
-            self._write(result, scorers, results, tagger)
+            # First the model: whatever may go wrong with a table, the training is not lost.
             save_model(self.folder / MODEL, model, tagger.settings, tagger.encoder.tokenizer)
+            self._write(result, scorers, results, tagger)
             shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         return result
 
@@ -273,8 +292,17 @@ class _Run:
             with whole_file(self.folder / "test_predictions.conll") as handle:
                 write_columns(gold.documents, handle, _two_columns(gold, predicted))
         with whole_file(self.folder / "scores.json") as handle:
-            json.dump(_report(result), handle, indent=2, ensure_ascii=False)
+            json.dump(_report(result), handle, indent=2, ensure_ascii=False, allow_nan=False)
             handle.write("\n")
+
+
+def _check_finite(model: PreTrainedModel) -> None:
+    """Raise StoppedError for weights that training has driven out of all bounds."""
+    if not all(bool(torch.isfinite(value).all()) for value in model.parameters()):
+        raise StoppedError(
+            "training diverged: the weights are no longer finite numbers, and no model was "
+            "written. Lower training.learning_rate and begin anew with --overwrite"
+        )
 
 
 def _metrics(scored: Scored) -> dict[str, float]:
@@ -287,46 +315,6 @@ def _metrics(scored: Scored) -> dict[str, float]:
         "f1": micro.f1,
         "accuracy": scored.scores.accuracy,
     }
-
-
-def _arguments(recipe: Recipe, folder: Path) -> TrainingArguments:
-    settings = recipe.training
-    has_dev = bool(recipe.data.dev)
-    strategy = "steps" if settings.evaluate_every else "epoch"
-    return TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=settings.epochs,
-        # Trainer multiplies this into its own counts only; batches are laid by Batches.
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=settings.accumulation,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.scheduler,
-        warmup_steps=settings.warmup,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch_fused",
-        seed=settings.seed,
-        use_cpu=_device(recipe) == "cpu",
-        bf16=settings.precision == "bf16",
-        fp16=settings.precision == "fp16",
-        eval_strategy=strategy if has_dev else "no",
-        eval_steps=settings.evaluate_every or None,
-        save_strategy=strategy,
-        save_steps=settings.evaluate_every or 500,
-        # One more than the best, which may be old: Trainer would take the newest away at a stop.
-        save_total_limit=1 + has_dev,  # the last and the best
-        load_best_model_at_end=has_dev,
-        metric_for_best_model="eval_f1" if has_dev else None,
-        greater_is_better=True if has_dev else None,
-        logging_strategy="steps",
-        logging_steps=10,
-        disable_tqdm=True,
-        report_to="none",
-        remove_unused_columns=False,
-        label_names=["labels"],
-        dataloader_num_workers=0,
-        ddp_find_unused_parameters=False,
-    )
 
 
 def _report(result: RunResult) -> dict[str, Any]:
@@ -353,26 +341,3 @@ def _two_columns(gold: GoldSplit, predicted: list[str]) -> Iterator[tuple[list[s
         end = start + document.n_words
         yield gold.tags[start:end], predicted[start:end]
         start = end
-
-
-def _device(recipe: Recipe) -> str:
-    wanted = recipe.training.device
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise RecipeError(
-            "recipe", ["training.device: there is no CUDA device; expected cpu or auto"]
-        )
-    return "cpu" if wanted == "cpu" or not torch.cuda.is_available() else "cuda"
-
-
-def _check_precision(recipe: Recipe) -> None:
-    """Refuse mixed precision where the device would only imitate it."""
-    precision = recipe.training.precision
-    if precision == "fp32":
-        return
-    on_gpu = _device(recipe) == "cuda"
-    bf16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
-    if not (bf16 if precision == "bf16" else on_gpu):
-        raise RecipeError(
-            "recipe",
-            [f"training.precision: this device has no fast {precision}; expected fp32 here"],
-        )

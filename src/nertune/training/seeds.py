@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nertune.config import Recipe
+from rich.console import Console
+
+from nertune.config import Recipe, make_recipe
+from nertune.errors import RecipeError
 from nertune.files import whole_file
-from nertune.training.folder import MODEL, last_checkpoint
+from nertune.training.folder import MODEL, changed_settings, last_checkpoint
 from nertune.training.run import train
 
 SUMMARY = "seeds.json"
@@ -33,7 +36,13 @@ class Spread:
 
 
 def train_seeds(
-    recipe: Recipe, out: Path, seeds: Sequence[int], *, resume: bool = False, **options: Any
+    recipe: Recipe,
+    out: Path,
+    seeds: Sequence[int],
+    *,
+    resume: bool = False,
+    console: Console | None = None,
+    **options: Any,
 ) -> dict[str, dict[str, Spread]]:
     """Train once for each seed, in `out/seed-N`; for each split the spread of every figure.
 
@@ -41,13 +50,21 @@ def train_seeds(
     are those of `train`. Writes `seeds.json`. The figures are micro precision, recall and F1, and
     the F1 of each label, fractions from 0 to 1.
     """
+    console = console or Console(stderr=True)
+    dumped = recipe.model_dump()
     reports = []
     for seed in seeds:
         folder = out / f"seed-{seed}"
-        if not (resume and (folder / MODEL).is_dir()):
-            training = recipe.training.model_copy(update={"seed": seed})
-            one = recipe.model_copy(update={"training": training})
-            train(one, folder, resume=resume and bool(last_checkpoint(folder)), **options)
+        one = make_recipe(
+            {**dumped, "training": {**dumped["training"], "seed": seed}}, f"seed {seed}"
+        )
+        finished = resume and (folder / MODEL).is_dir()
+        if finished and (faults := changed_settings(folder, one)):
+            raise RecipeError(f"{folder}: was trained with another recipe", faults)
+        if not finished:
+            console.print(f"seed {seed}", style="bold", highlight=False)
+            go_on = resume and bool(last_checkpoint(folder))
+            train(one, folder, resume=go_on, console=console, **options)
         reports.append(json.loads((folder / "scores.json").read_text(encoding="utf-8")))
     splits = [name for name in ("dev", "test") if name in reports[0]]
     result = {name: _spreads([report[name] for report in reports]) for name in splits}
