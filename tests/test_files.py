@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -200,3 +202,18 @@ def test_a_folder_is_made_and_proved_writable(tmp_path: Path, no_folder: Path) -
     for path in (no_folder, no_folder / "deeper"):
         with pytest.raises(OutputError, match="cannot be written"):
             make_folder(path)
+
+
+def test_where_standard_output_goes_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("old\n")
+    code = (
+        "from pathlib import Path; from nertune.files import whole_file\n"
+        "with whole_file(Path('/dev/stdout')) as handle: handle.write('new')"
+    )
+    with path.open("a") as log:
+        ended = subprocess.run(
+            [sys.executable, "-c", code], stdout=log, stderr=subprocess.PIPE, check=False
+        )
+    assert b"leave --out out and redirect" in ended.stderr
+    assert path.read_text() == "old\n"

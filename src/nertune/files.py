@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,10 +36,10 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
     """
     handle, given = None, path
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if _is_stream(path):
             raise OutputError(
-                f"{path}: is a device or a pipe, a file was expected; leave --out out and redirect "
-                "standard output"
+                f"{path}: is a device, a pipe or standard output, a file of its own was expected; "
+                "leave --out out and redirect"
             )
         path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +107,20 @@ def _put_in_place(staging: Path, folder: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether to write to `path` is to write to a device, a pipe, or where standard output goes."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        return True
+    try:
+        return os.path.samestat(found, os.fstat(1))
+    except OSError:  # standard output is closed
+        return False
 
 
 def _discard(handle: IO[str]) -> None:

@@ -143,7 +143,7 @@ class TestComments:
 
     def test_words_that_look_like_metadata_or_come_before_all_others(self, reading):
         assert words(reading("#newdoc O\n#id B-X\n\n#x O\n")) == [["#newdoc", "#id"], ["#x"]]
-        assert words(reading("#x O\n\n#\n# c\na O\n")) == [["#x"], ["a"]]
+        assert words(reading("#x O\n\n#\n# c d\na O\n")) == [["#x"], ["a"]]
         assert reading.report.comments == 2
 
     def test_the_word_hash_with_an_index_before_it(self, reading):
