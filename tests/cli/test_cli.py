@@ -369,6 +369,11 @@ TEXT = "Ada met Charles in London .\n\n  Bogotá y São Paulo 😀 \n\nThey spok
 
 
 class TestPredict:
+    def test_a_json_array_is_not_read_as_raw_text(self, cli, bundle, tmp_path):
+        (tmp_path / "a.json").write_text("[]", encoding="utf-8")
+        ended = cli("predict", bundle, tmp_path / "a.json")
+        assert "is a json file by its ending" in ended.failed()
+
     def expected(self, tagger, text: str = TEXT) -> list[dict]:
         documents = (Document.from_text(line) for line in text.removesuffix("\n").split("\n"))
         return [as_row(document) for document in tagger.tag(documents)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import IO, Annotated, Any, BinaryIO, Literal
+from typing import IO, Annotated, Any, BinaryIO, Literal, cast, get_args
 
 import typer
 from rich.console import Console
@@ -95,9 +95,14 @@ def predict(
 def _by_ending(path: str) -> Input:
     """How a file is read when nothing is said: what is not plainly annotated text is raw text."""
     ending = Path(path).suffix.lower()
-    if ending in FORMATS["jsonl"].endings:
-        return "jsonl"
-    return "columns" if ending in FORMATS["columns"].endings else "text"
+    named = next((name for name, one in FORMATS.items() if ending in one.endings), "text")
+    if named not in get_args(Input):
+        raise DataError(
+            f"is a {named} file by its ending; expected text, columns or JSONL. Convert it, or say "
+            "how to read it with --input",
+            path,
+        )
+    return cast(Input, named)
 
 
 def _documents(
