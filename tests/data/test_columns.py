@@ -414,9 +414,7 @@ def test_a_column_file_names_no_language(reading):
 def test_reports_of_several_files_add_up(reading):
     reading("a O\n\nb X\n", on_error="skip")
     report = reading.report
-    other = ReadReport()
-    list(read(reading.path, ReadSettings(on_error="repair"), other))
-    report.merge(other)
+    list(read(reading.path, ReadSettings(on_error="repair"), report))
     assert (report.documents, report.words) == (3, 3)
     assert report.skipped == {"unknown tag": 1}
     assert report.repaired == {"unknown tag": 1}

@@ -52,18 +52,6 @@ class ReadReport:
         self.ignored_keys[key] += rows
         self.first.setdefault(f"key {key}", place)
 
-    def merge(self, other: ReadReport) -> None:
-        """Add the counts of another report; first places known here stay."""
-        self.documents += other.documents
-        self.sentences += other.sentences
-        self.words += other.words
-        self.comments += other.comments
-        self.skipped.update(other.skipped)
-        self.repaired.update(other.repaired)
-        self.ignored_keys.update(other.ignored_keys)
-        self.other_languages.update(other.other_languages)
-        self.first = {**other.first, **self.first}
-
     def lines(self) -> list[str]:
         """The report in sentences: the totals, then one line for each reason."""
         totals = [_counted(self.documents, "document")]

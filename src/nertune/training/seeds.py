@@ -58,7 +58,7 @@ def train_seeds(
         one = make_recipe(
             {**dumped, "training": {**dumped["training"], "seed": seed}}, f"seed {seed}"
         )
-        finished = resume and (folder / MODEL).is_dir()
+        finished = resume and (folder / MODEL).is_dir() and (folder / "scores.json").is_file()
         if finished and (faults := changed_settings(folder, one)):
             raise RecipeError(f"{folder}: was trained with another recipe", faults)
         if not finished:
