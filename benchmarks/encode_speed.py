@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from common import corpora, floor, write
 
@@ -29,6 +30,7 @@ from nertune.corpus import Source, training_corpus
 from nertune.encoding import Encoder
 from nertune.bundle import encoder_source, read_tokenizer
 from pathlib import Path
+from typing import Any
 path, cache, batch = sys.argv[1:]
 if batch == "batch":
     import torch
@@ -73,7 +75,7 @@ def main() -> None:
         unseen = run(once, Path(folder) / "cache1")
         repeated = run(often, Path(folder) / "cache2")
         cached = run(often, Path(folder) / "cache2", batch=True)
-    figures = {
+    figures: dict[str, Any] = {
         "repeated_words_per_second": repeated["words"] / repeated["seconds"],
         "repeated": repeated,
         "unseen_words_per_second": unseen["words"] / unseen["seconds"],
