@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from operator import attrgetter
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -151,6 +154,51 @@ def test_offsets_name_what_stands_in_the_text(
     assert document.with_tags(iob2).entities == document.entities
 
 
+READERS: dict[str, Callable[[Document], object]] = {
+    name: cast("Callable[[Document], object]", attrgetter(name))
+    for name in ("text", "word_spans", "entities", "words", "n_words", "label_spans", "tags")
+} | {"hash": hash, "repr": repr}
+
+
+@given(articles(), st.sampled_from(sorted(READERS)), st.booleans())
+@settings(deadline=None, max_examples=200)
+def test_it_cannot_be_seen_that_the_text_is_worked_out_later(
+    article: tuple[list[str], list[str], list[tuple[int, int]]], first: str, tagged: bool
+) -> None:
+    words, tags, sentences = article
+    given = tags if tagged else None
+    made = Document.from_words(words, given, sentences, id="a")
+    whole = Document(*(getattr(made, f.name) for f in dataclasses.fields(made)))
+
+    def late() -> Document:
+        return Document.from_checked(tuple(words), given, tuple(sentences), "a")
+
+    assert READERS[first](late()) == READERS[first](whole)
+    assert late() == whole == late()
+    assert (hash(late()), repr(late())) == (hash(whole), repr(whole))
+    assert dataclasses.asdict(late()) == dataclasses.asdict(whole)
+    for copied in (pickle.loads(pickle.dumps(late())), copy.copy(late()), copy.deepcopy(late())):
+        assert copied == whole
+        assert (copied.words, copied.n_words) == (words, len(words))
+    renamed = dataclasses.replace(late(), id="b")
+    assert renamed == dataclasses.replace(whole, id="b")
+    assert renamed.words == words
+
+
+def test_a_document_is_frozen_before_its_text_is_worked_out() -> None:
+    words = ["a", "b"]
+    document = Document.from_words(words, ["B-X", "O"])
+    words[0] = "c"
+    document.words[0] = "c"
+    assert (document.words, document.text) == (["a", "b"], "a b")
+    for name in ("text", "entities", "tags"):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(document, name, "")
+    for name in ("texts", "_spans", "__len__"):
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
+            getattr(document, name)
+
+
 @given(st.text(), st.data())
 @settings(deadline=None, max_examples=200)
 def test_splitting_raw_text_keeps_its_entities(text: str, data: st.DataObject) -> None:
@@ -220,6 +268,7 @@ TWO = Document.from_words(["a", "b"])
         (from_text(b"a"), "text is of type bytes"),
         (from_words(["a"], entities=[(0, 1, "")]), "label of the entity at 0 is ''"),
         (from_words(["a"], ["B-\u200b"]), "expected printable"),
+        (from_words(["a"] * 3, ["O", "B-X", "I-\u200b"]), "label of the entity at word 2 is"),
         (from_words(None), "words is of type NoneType; expected a list"),
         (from_words(b"a"), "words is of type bytes"),
         (from_words([b"a"]), "word 0 is b'a'; expected a string"),

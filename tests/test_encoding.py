@@ -64,6 +64,22 @@ def reference(family: str) -> PreTrainedTokenizerFast:
 
 
 @all_families
+def test_pieces_of_a_word_do_not_depend_on_how_many_words_are_new(family: str) -> None:
+    pool = [f"{word}{'x' * (i % 40)}{i}" for i, word in enumerate(" ".join(TEXT).split() * 40)]
+    pool = [*pool[:300], *DROPPED, "[SEP]", "</s>", *pool[300:700], "\u200b\u200b"]
+    settings = WindowSettings(pieces=16)
+    document = Document.from_words(pool)
+    together = Encoder(tokenizer(family), settings)
+    one_by_one = Encoder(tokenizer(family), settings)
+    for word in pool:
+        one_by_one.encode([Document.from_words([word])])
+    found, expected = together.encode([document]), one_by_one.encode([document])
+    assert found.n_cut_pieces == expected.n_cut_pieces > 0
+    for name in ("ids", "types", "window_starts", "word_piece", "word_sizes"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+
+
+@all_families
 @quick
 @given(sentence=st.lists(words, min_size=1, max_size=30))
 def test_pieces_are_those_of_the_fast_tokenizer_of_transformers(

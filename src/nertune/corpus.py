@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,7 +27,7 @@ from nertune.documents import Document
 from nertune.encoding import IGNORED, Encoded, Encoder, Ints, piece_labels
 from nertune.errors import DataError
 from nertune.files import make_folder, whole_folder
-from nertune.splits import SplitFacts, flat_ids, read_split, written_tags
+from nertune.splits import FlatTags, SplitFacts, flat_tags, numbered, read_split, written_tags
 
 FORMAT_VERSION = 1
 
@@ -131,9 +132,10 @@ def _build(source: Source, encoder: Encoder, folder: Path) -> None:
         }
         for chunk in _chunks(read_split("train", source.paths, source.settings, facts)):
             encoded = encoder.encode(chunk)
-            facts.count_tags(chunk)
-            tags = _tags_of(chunk, source.scheme, facts)
-            for tag in dict.fromkeys(tags):
+            flat = flat_tags(chunk)
+            facts.count_tags(chunk, flat)
+            tags, tag_of_word = _tags_of(chunk, flat, source.scheme, facts)
+            for tag in tags:
                 for name in (tag, schemes.continued(tag, source.scheme)):
                     names.setdefault(name, len(names))
             if len(names) > _MOST_TAGS:
@@ -141,7 +143,7 @@ def _build(source: Source, encoder: Encoder, folder: Path) -> None:
                     f"{', '.join(source.paths)}: more than {_MOST_TAGS} different tags; expected "
                     "labels of kinds of entities. Is data.tag_column the column of the tags?"
                 )
-            tag_ids = np.fromiter(map(names.__getitem__, tags), np.int64, len(tags))
+            tag_ids = np.array([names[tag] for tag in tags], dtype=np.int64)[tag_of_word]
             all_of = source.scheme if source.all_pieces else None
             labels = piece_labels(encoded, tag_ids, list(names), all_of)
             _append(handles, encoded, labels)
@@ -159,20 +161,26 @@ def _build(source: Source, encoder: Encoder, folder: Path) -> None:
     (folder / _META).write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
 
 
-def _tags_of(chunk: list[Document], scheme: schemes.Scheme, facts: SplitFacts) -> list[str]:
-    """One tag a word in `scheme`; documents that are valid in it as they are keep their tags."""
-    flat = [tag for document in chunk for tag in document.tags or ()]
-    all_tagged = all(document.tags is not None for document in chunk)
-    letters = {schemes.split_tag(tag)[0] for tag in set(flat)} - {schemes.OUTSIDE}
-    if not all_tagged or not flat or not letters <= set(scheme.letters):
-        return [tag for document in chunk for tag in written_tags(document, scheme, facts)]
-    names, ids, starts = flat_ids(chunk, flat)
-    broken = np.flatnonzero(schemes.transitions(names, scheme).broken(ids, starts))
+def _tags_of(
+    chunk: list[Document], flat: FlatTags, scheme: schemes.Scheme, facts: SplitFacts
+) -> tuple[list[str], Ints]:
+    """Tags in `scheme`, and for each word the place of its own among them.
+
+    Documents that are valid in the scheme as they are keep their tags.
+    """
     ends = np.cumsum([document.n_words for document in chunk])
+    letters = {schemes.split_tag(tag)[0] for tag in flat.names} - {schemes.OUTSIDE}
+    if not flat.names or len(flat.ids) < ends[-1] or not letters <= set(scheme.letters):
+        anew = (written_tags(document, scheme, facts) for document in chunk)
+        return numbered(list(chain.from_iterable(anew)))
+    broken = np.flatnonzero(schemes.transitions(flat.names, scheme).broken(flat.ids, flat.starts))
+    if not len(broken):
+        return flat.names, flat.ids
+    tags = [flat.names[i] for i in flat.ids.tolist()]
     for place in np.unique(np.searchsorted(ends, broken, "right")).tolist():
         document = chunk[place]
-        flat[ends[place] - document.n_words : ends[place]] = document.tags_in(scheme)
-    return flat
+        tags[ends[place] - document.n_words : ends[place]] = document.tags_in(scheme)
+    return numbered(tags)
 
 
 def _append(handles: dict[str, IO[bytes]], encoded: Encoded, labels: Ints) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,18 @@ DIVIDED = "entities that cross a sentence end (divided there)"
 SKIPPED = "a document with an entity that begins or ends inside a word"
 CUT_PIECES = "pieces of words longer than a window (not seen; the words are)"
 RETAGGED = "tags that break their scheme (read as conlleval reads them)"
+
+
+@dataclass(frozen=True)
+class FlatTags:
+    """The tags of documents in a row: the names there are, and for each word the place of its own.
+
+    ids: (n_words,). starts: (n_words,), True where a sentence begins.
+    """
+
+    names: list[str]
+    ids: Ints
+    starts: npt.NDArray[np.bool_]
 
 
 @dataclass
@@ -81,19 +94,19 @@ class SplitFacts:
             ReadReport(**report),
         )
 
-    def count_tags(self, documents: Sequence[Document]) -> None:
-        """Count labels, and pairs of neighbouring tags as evidence of the scheme."""
+    def count_tags(self, documents: Sequence[Document], flat: FlatTags) -> None:
+        """Count labels, and pairs of neighbouring tags as evidence of the scheme.
+
+        flat: the tags of the same documents; labels of documents without tags are their entities'.
+        """
         self.labels.update(e.label for d in documents if d.tags is None for e in d.entities)
-        tagged = [document for document in documents if document.tags is not None]
-        flat = [tag for document in tagged for tag in document.tags or ()]
-        if not flat:
+        if not flat.names:
             return
-        names, ids, starts = flat_ids(tagged, flat)
-        _, _, label = entity_arrays(ids, names, starts)
+        _, _, label = entity_arrays(flat.ids, flat.names, flat.starts)
         counts = np.bincount(label).tolist()
-        known = schemes.labels_of(names)
+        known = schemes.labels_of(flat.names)
         self.labels.update({known[i]: count for i, count in enumerate(counts) if count})
-        self.evidence.add_pairs(names, ids, starts)
+        self.evidence.add_pairs(flat.names, flat.ids, flat.starts)
 
     def count_broken(self) -> None:
         """Count the tags that break the scheme, once all of them are known."""
@@ -163,16 +176,20 @@ def gold_tags(document: Document, scheme: schemes.Scheme, facts: SplitFacts) -> 
     return written_tags(document, scheme, facts)
 
 
-def flat_ids(
-    documents: Sequence[Document], flat: Sequence[str]
-) -> tuple[list[str], Ints, npt.NDArray[np.bool_]]:
-    """Tags in a row as the names there are, a place among them for each word, sentence starts."""
-    places = {tag: i for i, tag in enumerate(dict.fromkeys(flat))}
-    ids = np.fromiter(map(places.__getitem__, flat), np.int64, len(flat))
-    lengths = [end - start for document in documents for start, end in document.sentences]
-    starts = np.zeros(len(flat), dtype=bool)
-    starts[np.cumsum([0, *lengths[:-1]])] = True
-    return list(places), ids, starts
+def flat_tags(documents: Iterable[Document]) -> FlatTags:
+    """The tags as read of all documents that have any."""
+    tagged = [document for document in documents if document.tags is not None]
+    names, ids = numbered(list(chain.from_iterable(document.tags or () for document in tagged)))
+    lengths = [end - start for document in tagged for start, end in document.sentences]
+    starts = np.zeros(len(ids), dtype=bool)
+    starts[np.cumsum([0, *lengths])[:-1]] = True
+    return FlatTags(names, ids, starts)
+
+
+def numbered(tags: Sequence[str]) -> tuple[list[str], Ints]:
+    """The names there are, and the place of each tag among them."""
+    places = {tag: i for i, tag in enumerate(dict.fromkeys(tags))}
+    return list(places), np.fromiter(map(places.__getitem__, tags), np.int64, len(tags))
 
 
 def written_tags(document: Document, scheme: schemes.Scheme, facts: SplitFacts) -> list[str]:
@@ -220,7 +237,7 @@ def load_gold(
             f"{', '.join(paths)}: no document is left, {facts.report.skipped.total()} were "
             f"skipped; expected some to score. Read them with on_error=repair"
         )
-    facts.count_tags(documents)
+    facts.count_tags(documents, flat_tags(documents))
     facts.count_broken()
     tags = [tag for document in documents for tag in gold_tags(document, scheme, facts)]
     return GoldSplit(name, documents, tags, facts)

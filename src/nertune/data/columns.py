@@ -11,11 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedReader
-from itertools import chain
+from itertools import accumulate, chain, count, pairwise
+from operator import sub
 from typing import NoReturn
 
 from nertune import schemes
-from nertune.data.source import HELP_ON_ERROR, Fault, Source, check_tag, not_utf8, shown
+from nertune.data.lines import Stretch, blocks, cell, cells_of, decoded, stretches
+from nertune.data.source import HELP_ON_ERROR, Fault, Source, check_tag, shown
 from nertune.documents import Document
 from nertune.errors import DataError
 
@@ -24,15 +26,11 @@ _MARK_LINE = re.compile(_MARK)
 _ANY_MARK = re.compile(rf"^(?:\xef\xbb\xbf)?(?:{_MARK})".encode(), re.MULTILINE)
 _METADATA = re.compile(r"#\s+(?:[\w.:-]+\s+=(?:\s|$)|newpar\b|sent_id\b|id\s+\S+\s+domain=)")
 _ODD_SPACE = re.compile(r"[^\S \t\n]")
-_BLANKS = re.compile(r"[ \t]+")
-_CONVERT = "if it is UTF-16, convert it: iconv -f utf16 -t utf8"
 _SCAN_BYTES = 1 << 17
 _OVERLAP = 64
 
 Sentence = tuple[Sequence[str], Sequence[str] | None]
 """Words and tags; no tags where the file has none."""
-_Block = tuple[int, list[bytes]]
-"""Lines between blank ones, with the number of the first (from 1)."""
 
 
 def read_columns(source: Source) -> Iterator[Document]:
@@ -42,18 +40,27 @@ def read_columns(source: Source) -> Iterator[Document]:
     and in any case where the columns asked for do not exist.
     """
     marked = source.marked
-    draft = _Draft()
+    draft: list[Sentence] = []
     for sentence in ColumnReader(source).sentences():
         if sentence is not None:
-            draft.add(*sentence)
+            draft.append(sentence)
             if marked:
                 continue
         marked = marked or sentence is None
-        if draft.words:
-            yield draft.document()
-            draft = _Draft()
-    if draft.words:
-        yield draft.document()
+        if draft:
+            yield _document(draft)
+            draft = []
+    if draft:
+        yield _document(draft)
+
+
+def _document(sentences: Sequence[Sentence]) -> Document:
+    words, tags = sentences[0]
+    if len(sentences) > 1:
+        words = [word for words, _ in sentences for word in words]
+        tags = None if tags is None else [tag for _, tags in sentences for tag in tags or ()]
+    edges = accumulate((len(words) for words, _ in sentences), initial=0)
+    return Document.from_checked(words, tags, tuple(pairwise(edges)))
 
 
 def has_marks(stream: BufferedReader) -> bool:
@@ -81,7 +88,7 @@ def is_unreadable(row: str) -> bool:
 def looks_like_columns(head: str, separator: str | None) -> bool:
     """Whether the lines of `head` have one number of columns, at least two."""
     lines = [line for line in head.split("\n") if line.strip() and not line.startswith("#")]
-    counts = {len(_cells(line, separator)) for line in lines if not is_mark(line)}
+    counts = {len(cells_of(line, separator)) for line in lines if not is_mark(line)}
     return len(counts) == 1 and min(counts) > 1
 
 
@@ -92,27 +99,6 @@ def _has_hash(line: str) -> bool:
 def _is_hash(line: str) -> bool:
     """Whether a line begins with a hash by itself, and so may be a comment."""
     return line.startswith(("# ", "#\t")) or line.strip() == "#"
-
-
-class _Draft:
-    """A document while its sentences come in."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self.tags: list[str] = []
-        self.tagged = False
-        self.ranges: list[tuple[int, int]] = []
-
-    def add(self, words: Sequence[str], tags: Sequence[str] | None) -> None:
-        start = len(self.words)
-        self.words += words
-        self.ranges.append((start, len(self.words)))
-        if tags is not None:
-            self.tagged = True
-            self.tags += tags
-
-    def document(self) -> Document:
-        return Document.from_words(self.words, self.tags if self.tagged else None, self.ranges)
 
 
 class ColumnReader:
@@ -135,32 +121,41 @@ class ColumnReader:
 
     def sentences(self) -> Iterator[Sentence | None]:
         """Each sentence, and None for each document mark."""
-        blocks = _blocks(self._source.stream)
-        for first, block in chain(self._until_columns_known(blocks), blocks):
-            raw = b"".join(block)
-            special = raw.startswith(b"#") or b"\n#" in raw or b"-DOCSTART" in raw
-            plain = None if special else self._plain(raw)
+        rest = stretches(self._source.stream)
+        for stretch in chain(self._until_columns_known(rest), rest):
+            plain = self._plain(stretch[1])
+            if plain is None:
+                yield from self._by_blocks(stretch)
+            else:
+                yield from plain
+
+    def _by_blocks(self, stretch: Stretch) -> Iterator[Sentence | None]:
+        """The sentences of a stretch with something peculiar in it, and its marks."""
+        for first, block in blocks(stretch):
+            plain = self._plain(b"".join(block))
             if plain is None:
                 yield from self._careful(first, block)
             else:
-                yield plain
+                yield from plain
 
-    def _until_columns_known(self, blocks: Iterator[_Block]) -> list[_Block]:
-        """The blocks up to the first with data in it; those before hold comments or marks."""
-        seen: list[_Block] = []
-        for first, block in blocks:
-            seen.append((first, block))
-            self._find_columns(first, block)
-            if self.n_columns:
-                break
-        for first, block in seen if not self.n_columns else ():
-            self._find_columns(first, block, _is_hash)
-            if self.n_columns:
-                break
+    def _until_columns_known(self, rest: Iterator[Stretch]) -> list[Stretch]:
+        """The stretches up to the first with data; those before hold comments or marks."""
+        seen: list[Stretch] = []
+        for stretch in rest:
+            seen.append(stretch)
+            for first, block in blocks(stretch):
+                self._find_columns(first, block)
+                if self.n_columns:
+                    return seen
+        for first, block in chain.from_iterable(map(blocks, seen)):
+            if not self.n_columns:
+                self._find_columns(first, block, _is_hash)
         return seen
 
-    def _plain(self, raw: bytes) -> Sentence | None:
-        """A sentence without peculiarities, in one go; None: look at each line."""
+    def _plain(self, raw: bytes) -> list[Sentence] | None:
+        """Sentences without peculiarities, in one go; None: look at each block, at each line."""
+        if raw.startswith(b"#") or b"\n#" in raw or b"-DOCSTART" in raw:
+            return None
         try:
             text = raw.decode()
         except UnicodeDecodeError:
@@ -169,17 +164,30 @@ class ColumnReader:
             text = text.replace("\r\n", "\n")
         if _ODD_SPACE.search(text) or "\ufeff" in text or "\0" in text:
             return None
-        separator = self._separator
-        rows = [line.split(separator) for line in text.removesuffix("\n").split("\n")]
-        if set(map(len, rows)) != {self.n_columns}:
+        lines = text.split("\n")
+        found = self._columns_of([line.split(self._separator) for line in lines if line])
+        if found is None:
+            return None
+        words, tags = tuple(found[0]), None if found[1] is None else tuple(found[1])
+        blank = [place for place, line in enumerate(lines) if not line]
+        edges = [0, *map(sub, blank, count()), len(words)]
+        return [
+            (words[a:b], None if tags is None else tags[a:b])
+            for a, b in pairwise(edges)
+            if a < b
+        ]
+
+    def _columns_of(self, rows: list[list[str]]) -> tuple[list[str], list[str] | None] | None:
+        """The words and the tags of all rows; None where anything is wrong with one."""
+        if not self.n_columns or set(map(len, rows)) != {self.n_columns}:
             return None
         words = [row[self._word] for row in rows]
         tags = None if self._tag is None else [row[self._tag] for row in rows]
-        if separator is not None:
+        if self._separator is not None:
             words = [word.strip() for word in words]
             tags = tags and [tag.strip() for tag in tags]
         if self._prefix:
-            words = [word.removeprefix(self._prefix) for word in words]
+            words = [word.removeprefix(self._prefix).lstrip() for word in words]
         if not all(words) or not self._all_known(tags):
             return None
         return words, tags
@@ -198,7 +206,7 @@ class ColumnReader:
         rows: list[tuple[int, str]] = []
         faults: list[Fault] = []
         for number, raw in enumerate(block, first):
-            line, fault = _decoded(raw, number)
+            line, fault = decoded(raw, number)
             mark, joined = is_mark(line), fault is not None and fault.mendable
             if mark or joined:
                 yield from self._sentence(rows, faults)
@@ -233,13 +241,13 @@ class ColumnReader:
 
     def _row(self, number: int, line: str) -> tuple[str, str, list[Fault]]:
         """Word, tag and faults of a line, mended as `repair` asks; no word: the line is dropped."""
-        cells = _cells(line, self._separator)
+        cells = cells_of(line, self._separator)
         n_cells = len(cells)
         faults: list[Fault] = []
         if n_cells != self.n_columns:
             faults.append(self._wrong_count(n_cells, number, line))
-        word = _cell(cells, self._word, self.n_columns).removeprefix(self._prefix)
-        tag = schemes.OUTSIDE if self._tag is None else _cell(cells, self._tag, self.n_columns)
+        word = cell(cells, self._word, self.n_columns).removeprefix(self._prefix).lstrip()
+        tag = schemes.OUTSIDE if self._tag is None else cell(cells, self._tag, self.n_columns)
         if not tag and faults:
             tag = schemes.OUTSIDE
         tag_fault = check_tag(tag, number)
@@ -276,7 +284,7 @@ class ColumnReader:
         """
         if _METADATA.match(line):
             return True
-        cells = _cells(line, self._separator)
+        cells = cells_of(line, self._separator)
         return _is_hash(line) and len(cells) != self.n_columns
 
     def _find_columns(
@@ -288,11 +296,11 @@ class ColumnReader:
         """
         rows = []
         for number, raw in enumerate(block, first):
-            line, fault = _decoded(raw, number)
+            line, fault = decoded(raw, number)
             if fault and self._source.settings.on_error == "stop":
                 self._source.settle([fault])
             elif line and not is_other(line) and not is_mark(line):
-                rows.append((number, _cells(line, self._separator)))
+                rows.append((number, cells_of(line, self._separator)))
         if not rows:
             return
         counts = Counter(len(cells) for _, cells in rows)
@@ -327,55 +335,3 @@ class ColumnReader:
 
     def _refuse(self, message: str) -> NoReturn:
         raise DataError(message, self._source.name, self.sample_line)
-
-
-def _blocks(lines: Iterable[bytes]) -> Iterator[_Block]:
-    block: list[bytes] = []
-    number = 0
-    for number, raw in enumerate(lines, 1):
-        if not raw.isspace():
-            block.append(raw)
-        elif block:
-            yield number - len(block), block
-            block = []
-    if block:
-        yield number - len(block) + 1, block
-
-
-def _decoded(raw: bytes, number: int) -> tuple[str, Fault | None]:
-    """A line and its fault; empty where nothing of it can be used."""
-    try:
-        line = raw.decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        return "", not_utf8(raw, error.start, number)
-    if "\r" in line:
-        message = (
-            "a carriage return inside the line; expected lines that end in a newline (with or "
-            "without one before it); convert the file, e.g. with dos2unix -c mac"
-        )
-        return "", Fault("carriage return inside a line", message, number, mendable=False)
-    if "\0" in line:
-        message = f"a NUL character in {shown(line)}; expected text in UTF-8; {_CONVERT}"
-        return "", Fault("NUL character", message, number, mendable=False)
-    if line.startswith("\ufeff"):
-        message = f"a byte order mark inside the file, as where files were joined; {HELP_ON_ERROR}"
-        return line.lstrip("\ufeff"), Fault("byte order mark inside a file", message, number)
-    return line, None
-
-
-def _cells(line: str, separator: str | None) -> list[str]:
-    """The columns of a line; white space around a cell is no part of it."""
-    if separator is None:
-        return [cell.strip() for cell in _BLANKS.split(line.strip(" \t\r\n"))]
-    return [cell.strip() for cell in line.split(separator)]
-
-
-def _cell(cells: Sequence[str], column: int, n_columns: int) -> str:
-    """The cell asked for; empty where a short line has none.
-
-    From the right only a line of at least `n_columns` is counted: in a shorter one the last cell is
-    not the tag.
-    """
-    if column < 0 and len(cells) < n_columns:
-        column += n_columns
-    return cells[column] if -len(cells) <= column < len(cells) else ""

@@ -21,6 +21,8 @@ from nertune.errors import EncodingError
 
 _CACHED_WORDS = 1 << 20
 _CACHED_PIECES = 1 << 23
+_WORDS_AT_ONCE = 256  # one call a word costs more than its pieces
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -61,12 +63,9 @@ class Encoder:
         words = list(chain.from_iterable(document.words for document in documents))
         pieces, sizes, shapes, n_cut = self._look_up(words)
         document_starts = starts_of([document.n_words for document in documents])
-        sentence_ends = [
-            first + end
-            for document, first in zip(documents, document_starts.tolist(), strict=False)
-            for _, end in document.sentences
-        ]
-        sentence_starts = np.array([0, *sentence_ends], dtype=np.int64)
+        sentence_starts = starts_of(
+            [end - start for document in documents for start, end in document.sentences]
+        )
         word_starts = starts_of(sizes)
         stretches = lay(
             word_starts,
@@ -112,11 +111,11 @@ class Encoder:
     ) -> tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.uint8], int]:
         if len(self._rows) > _CACHED_WORDS or len(self._pieces) > _CACHED_PIECES:
             self._clear()
-        get = self._rows.get
-        unseen = list(dict.fromkeys(word for word in words if get(word) is None))
-        if unseen:
-            self._add(unseen)
-        rows = np.fromiter(map(self._rows.__getitem__, words), np.int64, len(words))
+        try:
+            rows = self._rows_of(words)
+        except KeyError:
+            self._add(list(dict.fromkeys(word for word in words if word not in self._rows)))
+            rows = self._rows_of(words)
         ends = np.frombuffer(self._ends, np.int64)
         starts, sizes = ends[rows], ends[rows + 1] - ends[rows]
         n_cut = int(np.frombuffer(self._cut, np.int64)[rows].sum()) if words else 0
@@ -124,17 +123,29 @@ class Encoder:
         shapes = np.frombuffer(self._shapes, np.uint8) if self._shapes else np.zeros(0, np.uint8)
         return pieces[ranges_of(starts, sizes)], sizes, shapes[rows], n_cut
 
+    def _rows_of(self, words: list[str]) -> Ints:
+        return np.fromiter(map(self._rows.__getitem__, words), np.int64, len(words))
+
     def _add(self, words: list[str]) -> None:
-        encodings = self.tokenizer.encode_batch_fast(
-            [[word] for word in words], is_pretokenized=True, add_special_tokens=False
+        """Keep the pieces and shapes of new words, many of which the tokenizer is given at once."""
+        firsts = range(0, len(words), _WORDS_AT_ONCE)
+        found = self.tokenizer.encode_batch(
+            [words[first : first + _WORDS_AT_ONCE] for first in firsts],
+            is_pretokenized=True,
+            add_special_tokens=False,
         )
-        for word, encoding in zip(words, encodings, strict=True):
-            self._rows[word] = len(self._rows)
-            ids = encoding.ids
-            self._cut.append(max(0, len(ids) - self.room))
-            self._pieces.extend(ids[: self.room])
-            self._ends.append(len(self._pieces))
-            self._shapes.append(word_shape(word) if self.shapes else 0)
+        ids = np.concatenate([np.array(run.ids, np.int32) for run in found])
+        owner = np.concatenate([
+            np.array(run.word_ids, np.int64) + first
+            for run, first in zip(found, firsts, strict=True)
+        ])
+        sizes = np.bincount(owner, minlength=len(words))
+        kept = np.minimum(sizes, self.room)
+        self._pieces.frombytes(ids[ranges_of(np.cumsum(sizes) - sizes, kept)].tobytes())
+        self._ends.extend((self._ends[-1] + np.cumsum(kept)).tolist())
+        self._cut.extend((sizes - kept).tolist())
+        self._shapes.extend(map(word_shape, words) if self.shapes else bytes(len(words)))
+        self._rows.update(zip(words, range(len(self._rows), len(self._cut)), strict=True))
 
     def _assemble(
         self,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from nertune.config import WindowSettings
-from nertune.encoding.arrays import Ints
+from nertune.encoding.arrays import Ints, starts_of
 
 
 @dataclass(frozen=True)
@@ -28,23 +29,54 @@ def lay(word_starts: Ints, sentence_starts: Ints, document_starts: Ints, room: R
     (n_stretches, 5): a window is one or several stretches of words, each `(window, first word,
     last word, first predicted word, last predicted word)`, half-open; every word is predicted once.
     """
-    sizes = np.diff(word_starts[sentence_starts]).tolist()
-    edges = sentence_starts.tolist()
-    rows: list[tuple[int, int, int, int, int]] = []
-    n_windows = 0
-    for begin, end in zip(document_starts[:-1].tolist(), document_starts[1:].tolist(), strict=True):
-        for seen, target, target_end, seen_end in _windows_of(sizes, begin, end, room):
-            if sizes[target] > room.pieces:
-                parts = _divide(word_starts, edges[target], edges[target + 1], room.pieces)
-                rows += [(n_windows + i, *part) for i, part in enumerate(parts)]
-                n_windows += len(parts)
-                continue
-            for k in range(seen, seen_end):
-                predicted = target <= k < target_end
-                first, last = edges[k], edges[k + 1]
-                rows.append((n_windows, first, last, *((first, last) if predicted else (0, 0))))
-            n_windows += 1
-    return np.array(rows, dtype=np.int64).reshape(-1, 5)
+    sizes = np.diff(word_starts[sentence_starts])
+    whole = _fits_whole(sizes, document_starts, room)
+    document = np.repeat(np.arange(len(whole)), np.diff(document_starts))
+    kept = np.flatnonzero(whole[document])
+    first, last = sentence_starts[kept], sentence_starts[kept + 1]
+    rows = np.stack([document[kept], np.zeros_like(kept), first, last, first, last], axis=1)
+    others = [
+        (place, *row)
+        for place in np.flatnonzero(~whole).tolist()
+        for row in _divided(word_starts, sentence_starts, document_starts[place : place + 2], room)
+    ]
+    rows = np.concatenate([rows, np.array(others, dtype=np.int64).reshape(-1, 6)])
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    opens = np.diff(rows[:, :2], axis=0, prepend=-1).any(axis=1)
+    return np.column_stack([np.cumsum(opens) - 1, rows[:, 2:]])
+
+
+def _fits_whole(sizes: Ints, document_starts: Ints, room: Room) -> npt.NDArray[np.bool_]:
+    """(n_documents,): whether a document makes a single window."""
+    n_sentences = np.diff(document_starts)
+    paid = starts_of(sizes + room.separator)[document_starts]
+    fits: npt.NDArray[np.bool_] = np.diff(paid) - room.separator <= room.pieces
+    if room.window.sentences:
+        fits &= n_sentences <= room.window.sentences
+    return fits
+
+
+def _divided(
+    word_starts: Ints, sentence_starts: Ints, document: Ints, room: Room
+) -> Iterator[tuple[int, int, int, int, int]]:
+    """The stretches of a document of several windows, which count from 0.
+
+    document: its first sentence, and the one after its last.
+    """
+    begin, end = document.tolist()
+    edges = sentence_starts[begin : end + 1].tolist()
+    sizes = np.diff(word_starts[edges]).tolist()
+    window = 0
+    for seen, target, target_end, seen_end in _windows_of(sizes, 0, end - begin, room):
+        if sizes[target] > room.pieces:
+            parts = _divide(word_starts, edges[target], edges[target + 1], room.pieces)
+            yield from ((window + i, *part) for i, part in enumerate(parts))
+            window += len(parts)
+            continue
+        for k in range(seen, seen_end):
+            first, last = edges[k], edges[k + 1]
+            yield window, first, last, *((first, last) if target <= k < target_end else (0, 0))
+        window += 1
 
 
 def _windows_of(

@@ -1,15 +1,23 @@
-"""Document and Entity: the one currency at the edges. Frozen, half-open, validated."""
+"""The two classes, and how words become a text and tags become entities."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import accumulate, pairwise
-from operator import add, index
-from typing import NoReturn
+from operator import add
+from typing import TYPE_CHECKING, Any
 
 from nertune import schemes
+from nertune.documents.checks import (
+    check_range,
+    check_tags,
+    check_unicode,
+    check_words,
+    checked_sentences,
+    listed,
+    sorted_spans,
+)
 from nertune.errors import DocumentError
 from nertune.schemes import Span
 
@@ -29,8 +37,15 @@ class Entity:
     score: float | None = None
 
 
+class _Words:
+    """Where a document made of words keeps them; no field, so no part of what it equals."""
+
+    __slots__ = ("_words",)
+    _words: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True)
-class Document:
+class Document(_Words):
     """A text with its words, sentences and entities.
 
     word_spans: a (start, end) in characters for each word. sentences: a half-open range of words
@@ -70,22 +85,20 @@ class Document:
         Raises DocumentError where lengths differ, a word is empty or holds white space at its
         edges, sentences do not cover the words, or entities overlap or leave the document.
         """
-        words = _listed(words, "words")
-        ranges = _checked_sentences(sentences, len(words))
-        _check_words(words)
-        text, word_spans = _join(words, ranges)
+        words = listed(words, "words")
+        ranges = checked_sentences(sentences, len(words))
+        check_words(words)
         if tags is not None:
             if entities is not None:
                 raise DocumentError("give tags or entities, not both: one follows from the other")
-            tags = _listed(tags, "tags")
-            _check_one_a_word(tags, len(words))
-            spans = _decode(tags, ranges)
-        else:
-            spans = _sorted_spans(entities or ())
-        found = tuple(_entity(text, word_spans, span, len(words)) for span in spans)
+            tags = listed(tags, "tags")
+            check_tags(tags, len(words))
+        document = cls.from_checked(tuple(words), tags, ranges, id)
+        if entities is None:
+            return document
+        found = document._spelled(sorted_spans(entities))
         _check_apart(found)
-        kept = None if tags is None else tuple(tags)
-        return cls(text, word_spans, ranges, found, kept, id)
+        return replace(document, entities=found)
 
     @classmethod
     def from_text(
@@ -100,24 +113,68 @@ class Document:
         """
         if not isinstance(text, str):
             raise DocumentError(f"text is of type {type(text).__name__}; expected a string")
-        _check_unicode(text)
+        check_unicode(text)
         found: list[Entity] = []
-        for start, end, label in _sorted_spans(entities):
-            _check_range(text, start, end, label)
+        for start, end, label in sorted_spans(entities):
+            check_range(text, start, end, label)
             found.append(Entity(start, end, label, text[start:end]))
         _check_apart(found)
         return cls(text, entities=tuple(found), id=id, split=False)
 
+    @classmethod
+    def from_checked(
+        cls,
+        words: Sequence[str],
+        tags: Sequence[str] | None,
+        sentences: tuple[tuple[int, int], ...],
+        id: str | None = None,
+    ) -> Document:
+        """The document that `from_words` makes of the same, for whoever has checked them already.
+
+        Text, word spans and entities are worked out when they are first asked for: the encoder
+        needs none of them, and they are most of the work.
+        """
+        document = cls.__new__(cls)
+        fill = object.__setattr__
+        fill(document, "_words", words)
+        fill(document, "sentences", sentences)
+        fill(document, "tags", None if tags is None else tuple(tags))
+        fill(document, "id", id)
+        fill(document, "split", True)
+        return document
+
+    if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Fill what `from_checked` left empty; Python asks here only for what is not there."""
+            if name in ("text", "word_spans"):
+                text, word_spans = _join(self._words, self.sentences)
+                object.__setattr__(self, "word_spans", word_spans)
+                object.__setattr__(self, "text", text)
+            elif name == "entities":
+                spans = () if self.tags is None else _decode(self.tags, self.sentences)
+                object.__setattr__(self, "entities", self._spelled(spans))
+            return object.__getattribute__(self, name)
+
+    def _spelled(self, spans: Iterable[Span]) -> tuple[Entity, ...]:
+        """The entities of ranges of words."""
+        text, word_spans = self.text, self.word_spans
+        return tuple(_entity(text, word_spans, span) for span in spans)
+
     @property
     def words(self) -> list[str]:
         """The words, in order."""
+        words = getattr(self, "_words", None)
+        if words is not None:
+            return list(words)
         text = self.text
         return [text[start:end] for start, end in self.word_spans]
 
     @property
     def n_words(self) -> int:
         """How many words the document has."""
-        return len(self.word_spans)
+        words = getattr(self, "_words", None)
+        return len(self.word_spans if words is None else words)
 
     @property
     def label_spans(self) -> list[Span]:
@@ -177,12 +234,9 @@ class Document:
         scores: one for each entity, in order.
         Raises DocumentError where tags are not one a word, or scores not one an entity.
         """
-        tags = _listed(tags, "tags")
-        _check_one_a_word(tags, self.n_words)
-        entities = tuple(
-            _entity(self.text, self.word_spans, span, self.n_words)
-            for span in _decode(tags, self.sentences)
-        )
+        tags = listed(tags, "tags")
+        check_tags(tags, self.n_words)
+        entities = self._spelled(_decode(tags, self.sentences))
         if scores is not None:
             if len(scores) != len(entities):
                 raise DocumentError(
@@ -217,61 +271,11 @@ def _without_overlap(spans: list[Span]) -> list[Span]:
 
 
 def _decode(tags: Sequence[str], sentences: Sequence[tuple[int, int]]) -> list[Span]:
-    try:
-        return [
-            (start + first, start + last, label)
-            for start, end in sentences
-            for first, last, label in schemes.decode(tags[start:end])
-        ]
-    except (TypeError, AttributeError):
-        _refuse_odd(tags, "tag")
-
-
-def _listed(values: Sequence[str], name: str) -> Sequence[str]:
-    """A sequence as it is, another iterable as a list."""
-    if isinstance(values, list | tuple):
-        return values
-    try:
-        if not isinstance(values, str | bytes):
-            return list(values)
-    except TypeError:
-        pass
-    kind = "a string" if isinstance(values, str) else f"of type {type(values).__name__}"
-    raise DocumentError(f"{name} is {kind}; expected a list of {name} (or use from_text)")
-
-
-def _refuse_odd(values: Sequence[object], name: str) -> NoReturn:
-    i, odd = next((i, value) for i, value in enumerate(values) if not isinstance(value, str))
-    raise DocumentError(f"{name} {i} is {odd!r}; expected a string")
-
-
-def _sorted_spans(spans: Iterable[Span]) -> list[Span]:
-    """Ranges with labels, in order; DocumentError for what is no such range."""
-    try:
-        found = [(index(start), index(end), label) for start, end, label in spans]
-    except (TypeError, ValueError):
-        raise DocumentError(
-            "an entity is no (start, end, label); expected a list of such, two integers and a "
-            "string each"
-        ) from None
-    for start, _, label in found:
-        if fault := label_fault(label):
-            raise DocumentError(f"the label of the entity at {start} {fault}")
-    return sorted(found)
-
-
-def label_fault(label: object) -> str | None:
-    """What is wrong with a label; None for a good one: printable characters, none of them space."""
-    if not isinstance(label, str) or not label:
-        return f"is {label!r}; expected a string that is not empty"
-    return _unprintable(label)
-
-
-@lru_cache(maxsize=65536)
-def _unprintable(label: str) -> str | None:
-    if label.isprintable() and " " not in label:
-        return None
-    return f"is {label!a}; expected printable characters without white space"
+    return [
+        (start + first, start + last, label)
+        for start, end in sentences
+        for first, last, label in schemes.decode(tags[start:end])
+    ]
 
 
 def _join(
@@ -286,72 +290,15 @@ def _join(
     return text, tuple(zip(starts, map(add, starts, sizes), strict=True))
 
 
-def _entity(text: str, word_spans: Sequence[tuple[int, int]], span: Span, n_words: int) -> Entity:
+def _entity(text: str, word_spans: Sequence[tuple[int, int]], span: Span) -> Entity:
     word_start, word_end, label = span
-    if fault := label_fault(label):
-        raise DocumentError(f"the label of the entity at word {word_start} {fault}")
-    if not 0 <= word_start < word_end <= n_words:
+    if not 0 <= word_start < word_end <= len(word_spans):
         raise DocumentError(
-            f"the entity ({word_start}, {word_end}, {label}) leaves a document of {n_words} words; "
-            "expected 0 <= word_start < word_end <= the number of words"
+            f"the entity ({word_start}, {word_end}, {label}) leaves a document of "
+            f"{len(word_spans)} words; expected 0 <= word_start < word_end <= the number of words"
         )
     start, end = word_spans[word_start][0], word_spans[word_end - 1][1]
     return Entity(start, end, label, text[start:end])
-
-
-def _check_words(words: Sequence[str]) -> None:
-    try:
-        together = " ".join(words)
-    except TypeError:
-        _refuse_odd(words, "word")
-    _check_unicode(together)
-    if together.split() == words:  # the common case, at once: no white space in any word
-        return
-    for i, word in enumerate(words):
-        if not word or word != word.strip():
-            raise DocumentError(
-                f"word {i} is {word!r}; expected a word that is not empty and has no white space "
-                "at its edges"
-            )
-
-
-def _check_unicode(text: str) -> None:
-    if text.isascii():
-        return
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DocumentError(
-            f"character {error.start} of {text[:40]!r} is a lone surrogate, not valid Unicode; "
-            "decode the source with its real encoding"
-        ) from None
-
-
-def _checked_sentences(
-    sentences: Sequence[tuple[int, int]] | None, n_words: int
-) -> tuple[tuple[int, int], ...]:
-    if sentences is None:
-        return ((0, n_words),) if n_words else ()
-    try:
-        ranges = tuple((index(start), index(end)) for start, end in sentences)
-    except (TypeError, ValueError):
-        raise DocumentError(
-            "sentences are no ranges of words; expected a list of (start, end), two integers each"
-        ) from None
-    edges = [0, *(end for _, end in ranges)]
-    fits = all(
-        start == edge and end > start for (start, end), edge in zip(ranges, edges, strict=False)
-    )
-    if not fits or edges[-1] != n_words:
-        raise DocumentError(
-            f"the sentences {ranges[:4]} do not cover the {n_words} words once and in order"
-        )
-    return ranges
-
-
-def _check_one_a_word(tags: Sequence[str], n_words: int) -> None:
-    if len(tags) != n_words:
-        raise DocumentError(f"{len(tags)} tags for {n_words} words; expected one a word")
 
 
 def _check_apart(entities: Sequence[Entity]) -> None:
@@ -361,16 +308,3 @@ def _check_apart(entities: Sequence[Entity]) -> None:
                 f"the entities '{before.text}' and '{after.text}' overlap at character "
                 f"{after.start}; expected entities side by side"
             )
-
-
-def _check_range(text: str, start: int, end: int, label: str) -> None:
-    if not 0 <= start < end <= len(text):
-        raise DocumentError(
-            f"the entity {label} ({start}, {end}) leaves a text of {len(text)} characters; "
-            "expected 0 <= start < end <= length, end exclusive"
-        )
-    if text[start].isspace() or text[end - 1].isspace():
-        raise DocumentError(
-            f"the entity {text[start:end]!r} at {start} begins or ends with white space; "
-            "expected offsets that touch the name (end exclusive)"
-        )
