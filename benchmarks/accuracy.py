@@ -17,8 +17,9 @@ from typing import Any
 
 from common import corpora, floor, write
 from nertune import Tagger
-from nertune.config import Recipe, load_recipe
+from nertune.config import ReadSettings, Recipe, load_recipe
 from nertune.evaluation import evaluate_file
+from nertune.scoring import Scores
 from nertune.training import train_seeds
 
 BARS = {"conll2003-minilm": 0.888}
@@ -37,14 +38,16 @@ def recipe_of(name: str, settings: list[str], out: Path) -> Recipe:
     return load_recipe(name, settings)
 
 
-def by_file(recipe: Recipe, model: Path) -> dict[str, Any]:
-    """Scores of each test file, by the folder it lies in."""
+def by_file(model: Path, paths: list[str], settings: ReadSettings) -> dict[str, Any]:
+    """Scores of the test split, and of each of its files by the folder it lies in."""
     tagger = Tagger.load(model)
     scores = {}
-    for path in recipe.data.test:
-        scored, _ = evaluate_file(tagger, path, recipe.data)
-        scores[Path(path).parent.name] = brief(scored.scores.to_dict())
-    return scores
+    for path in paths:
+        scores[Path(path).parent.name] = evaluate_file(tagger, path, settings).scored.scores
+    return {
+        "test": brief(sum(scores.values(), Scores()).to_dict()),
+        "by_file": {name: brief(one.to_dict()) for name, one in scores.items()},
+    }
 
 
 def brief(scores: Any) -> dict[str, Any]:
@@ -63,6 +66,9 @@ def main() -> None:
     options = parser.parse_args()
     out = options.out or Path("runs") / options.recipe
     recipe = recipe_of(options.recipe, options.settings, out)
+    tests = recipe.data.test
+    if len(tests) > 1:  # scored below, file by file
+        recipe = recipe_of(options.recipe, [*options.settings, "data.test=[]"], out)
     seeds = [int(seed) for seed in options.seeds.split(",")]
     train_seeds(recipe, out, seeds, resume=options.resume, overwrite=not options.resume)
     runs = {}
@@ -71,7 +77,7 @@ def main() -> None:
         report = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         runs[str(seed)] = {
             **{split: brief(report[split]) for split in ("dev", "test") if split in report},
-            **({"by_file": by_file(recipe, folder)} if len(recipe.data.test) > 1 else {}),
+            **(by_file(folder, tests, recipe.data) if len(tests) > 1 else {}),
             "training": report["training"],
         }
     f1 = [run["test"]["micro"]["f1"] for run in runs.values()]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 # Read when the libraries are imported, here and in programs that tests start.
@@ -16,6 +19,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 from pytest_socket import socket_allow_hosts
 
+from fake_hub import TOKEN, FakeHub
 from nertune.config import Recipe, make_recipe
 
 PEOPLE = ("Ada Lovelace", "Charles Babbage", "O'Neill", "Ada", "Charles", "Málaga Sons")
@@ -32,6 +36,37 @@ PATTERNS = (
 
 def pytest_runtest_setup() -> None:
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """A Hub on this machine that the real client talks to, here; with an empty cache and a token.
+
+    Programs started get there with `hub.environment(...)`.
+    """
+    from huggingface_hub import constants, file_download, utils
+    from huggingface_hub.utils import _http
+
+    with FakeHub() as server:
+        settings = {
+            "ENDPOINT": server.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": server.url + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_OFFLINE": False,
+            "HF_HUB_CACHE": str(tmp_path / "hf" / "hub"),
+            "HF_TOKEN_PATH": str(tmp_path / "hf" / "token"),
+            "HF_HUB_ETAG_TIMEOUT": 1,
+            "HF_HUB_DOWNLOAD_TIMEOUT": 1,
+        }
+        for name, value in settings.items():
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        # The client waits before it tries again.
+        at_once = SimpleNamespace(**{**vars(time), "sleep": lambda _: None})
+        for module in (file_download, _http):
+            monkeypatch.setattr(module, "time", at_once)
+        utils.close_session()
+        yield server
+        utils.close_session()
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def tagger() -> Tagger:
 
 @pytest.fixture(scope="module")
 def scored(tagger, tiny) -> Scored:
-    return evaluate_file(tagger, tiny.test)[0]
+    return evaluate_file(tagger, tiny.test).scored
 
 
 def test_scores_are_those_of_the_predicted_documents(tagger, tiny, scored):
@@ -72,7 +72,8 @@ def test_shares_add_up_to_the_whole(tagger, tiny, scored, n_processes):
 def test_a_label_the_model_lacks_counts_as_missed_but_not_in_the_loss(tagger, tmp_path):
     path = tmp_path / "file.conll"
     path.write_text("The B-MISC\nfox I-MISC\nmet O\nAda B-PER\n", encoding="utf-8")
-    scored, gold = evaluate_file(tagger, path)
+    evaluated = evaluate_file(tagger, path)
+    scored, gold = evaluated.scored, evaluated.gold
     assert scored.scores.labels["MISC"].gold == 1
     assert scored.scores.labels["MISC"].correct == 0
     assert scored.scores.micro.gold == 2
@@ -83,7 +84,7 @@ def test_a_label_the_model_lacks_counts_as_missed_but_not_in_the_loss(tagger, tm
 def test_a_word_without_pieces_counts_as_missed_but_not_in_the_loss(tagger, tmp_path):
     path = tmp_path / "file.conll"
     path.write_text("The O\n\u0007 B-PER\n", encoding="utf-8")
-    scored, _ = evaluate_file(tagger, path)
+    scored = evaluate_file(tagger, path).scored
     assert scored.scores.labels["PER"].gold == 1
     assert scored.n_known == 1
     assert scored.mean_loss < 20  # no model that was trained on pieces can get this word right
@@ -99,7 +100,8 @@ def test_gold_of_another_scheme_gives_the_same_score(tagger, tiny, tmp_path, sco
             lines += [*map(" ".join, rows), ""]
     path = tmp_path / "iob1.conll"
     path.write_text("\n".join(lines), encoding="utf-8")
-    found, gold = evaluate_file(tagger, path)
+    evaluated = evaluate_file(tagger, path)
+    found, gold = evaluated.scored, evaluated.gold
     assert gold.facts.scheme.name in ("IOB1", "IO")  # no two names touch
     assert found.scores == scored.scores
 
@@ -109,6 +111,7 @@ def test_faults_of_the_file_are_those_of_reading(tagger, tmp_path):
     path.write_text("a O\nb\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"file\.conll:2: 1 column in 'b'"):
         evaluate_file(tagger, path)
-    found, gold = evaluate_file(tagger, path, ReadSettings(on_error="repair"))
+    evaluated = evaluate_file(tagger, path, ReadSettings(on_error="repair"))
+    found, gold = evaluated.scored, evaluated.gold
     assert found.scores.n_words == 2
     assert not gold.facts.report.clean

@@ -12,11 +12,12 @@ from tokenizers import Tokenizer
 
 from nertune import schemes
 from nertune.batching import plan
-from nertune.bundle import TaggerSettings, load_bundle
+from nertune.bundle import TaggerSettings
 from nertune.decoding import Decoder
 from nertune.documents import Document, Entity
 from nertune.encoding import Batch, Encoded, Encoder, Floats, stitch
 from nertune.errors import BundleError, DependencyError, DocumentError
+from nertune.modelhub import open_bundle
 from nertune.splitting import split
 
 _CHUNK_WORDS = 20_000
@@ -69,13 +70,18 @@ class Tagger:
         self.stats = Stats()
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | None = None) -> Tagger:
-        """A tagger from a model folder or a run folder.
+    def load(
+        cls, model: str | Path, device: str | None = None, *, revision: str | None = None
+    ) -> Tagger:
+        """A tagger from a model folder, a run folder or a model on the Hugging Face Hub.
 
-        device: as torch names it; none given: the GPU where there is one.
-        Raises BundleError where the folder is incomplete, DependencyError without torch.
+        model: a folder; where there is none, an id such as `user/name` or `user/name@revision`.
+        device: as torch names it; none given: the GPU where there is one. revision: a branch, a tag
+        or a commit on the Hub.
+        Raises BundleError where the model is incomplete or cannot be had, DependencyError without
+        torch.
         """
-        bundle = load_bundle(folder)
+        bundle = open_bundle(model, revision)
         try:
             import torch
 
@@ -98,9 +104,10 @@ class Tagger:
             )
         return list(next(self.tag([Document.from_text(text)])).entities)
 
-    def tag(self, documents: Iterable[Document]) -> Iterator[Document]:
+    def tag(self, documents: Iterable[Document], threshold: float = 0.0) -> Iterator[Document]:
         """Each document with the predicted tags and entities in place of its own, in order.
 
+        threshold: entities with a lower score are left out, and their words get O.
         Works through the stream in chunks, so that memory does not grow with its length.
         """
         for chunk in _chunks(map(split, documents)):
@@ -113,7 +120,9 @@ class Tagger:
             for document, start in zip(chunk, encoded.document_starts.tolist(), strict=False):
                 last = first + len(document.sentences)
                 of_document = [score for sentence in scores[first:last] for score in sentence]
-                yield document.with_tags(names[start : start + document.n_words], of_document)
+                tags = names[start : start + document.n_words]
+                tagged = document.with_tags(tags, of_document)
+                yield tagged.with_scores_from(threshold) if threshold > 0 else tagged
                 first = last
 
     def emissions(self, encoded: Encoded) -> Floats:

@@ -19,6 +19,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from nertune.bundle import (
+    FORMAT_VERSION,
     Bundle,
     TaggerSettings,
     encoder_source,
@@ -30,6 +31,7 @@ from nertune.config import ModelSettings, WindowSettings
 from nertune.encoding import SHAPES, check_word_start, normalise_tokenizer
 from nertune.errors import BundleError, RecipeError
 from nertune.files import whole_folder
+from nertune.modelhub import answers
 
 # Which setting of a transformers configuration holds each dropout, by family of encoder.
 _DROPOUT_NAMES = {
@@ -50,6 +52,7 @@ def new_model(
     config = _pretrained(AutoConfig, source, settings, num_labels=len(tags))
     config.id2label = dict(enumerate(tags))
     config.label2id = {tag: i for i, tag in enumerate(tags)}
+    _mark(config)
     faults = _set_dropouts(config, settings)
     limit = position_limit(config.to_dict())
     if limit and window.pieces > limit:
@@ -141,11 +144,15 @@ def write_files(
     folder: Path, model: PreTrainedModel, settings: TaggerSettings, tokenizer: Tokenizer
 ) -> None:
     """Write the files of a bundle into an existing folder."""
-    config: Any = model.config
-    # Says that tagger.json belongs beside it.
-    config.nertune = {"format_version": settings.format_version}
+    _mark(model.config)
     with quiet():
         model.save_pretrained(str(folder))
+    complete(folder, settings, tokenizer)
+
+
+def complete(folder: Path, settings: TaggerSettings, tokenizer: Tokenizer) -> None:
+    """Make a bundle of a folder that holds a network, as a checkpoint does."""
+    with quiet():
         _save_transformers_tokenizer(folder, tokenizer, settings)
     write_settings(folder, settings, tokenizer)
 
@@ -163,6 +170,11 @@ def head_parameters(model: PreTrainedModel) -> set[str]:
 def takes_shapes(model: PreTrainedModel) -> bool:
     """Whether the model's forward pass has the input that word shapes ride in."""
     return _shape_table(model) is not None
+
+
+def _mark(config: Any) -> None:
+    """Say in `config.json` that `tagger.json` belongs beside it."""
+    config.nertune = {"format_version": FORMAT_VERSION}
 
 
 def _shape_table(model: PreTrainedModel) -> torch.nn.Embedding | None:
@@ -190,10 +202,16 @@ def _set_dropouts(config: Any, settings: ModelSettings) -> list[str]:
 
 
 def _pretrained(kind: Any, source: str, settings: ModelSettings, **options: Any) -> Any:
+    # transformers asks a Hub out of reach twelve times, and waits 47 s in between.
+    here = Path(source).is_dir() or not answers(source, settings.revision)
     try:
         with quiet():
             return kind.from_pretrained(
-                source, revision=settings.revision, trust_remote_code=False, **options
+                source,
+                revision=settings.revision,
+                trust_remote_code=False,
+                local_files_only=here,
+                **options,
             )
     except Exception as error:  # transformers raises OSError, ValueError, KeyError and others
         raise BundleError(

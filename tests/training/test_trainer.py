@@ -235,6 +235,31 @@ def test_the_loss_of_a_step_is_the_mean_over_its_words_also_of_a_shorter_last_on
     assert losses == pytest.approx(expected, rel=1e-5)
 
 
+def test_an_adversarial_step_adds_the_gradient_at_embeddings_shifted_against_the_model(
+    corpus, encoder, tmp_path
+):
+    values = settings(epochs=1, batch_pieces=10**6, learning_rate=1e-12, adversarial=0.5)
+    plain = values.model_copy(update={"adversarial": 0.0})
+    _, model, [clean] = trained(tmp_path / "plain", corpus, encoder, plain)
+    collator = collator_of(corpus, encoder, plain)
+    batch = collator(next(iter(collator.batches)))
+    table = model.get_input_embeddings().weight
+    own = clean["bert.embeddings.word_embeddings.weight"]
+    with torch.no_grad():
+        table += 0.5 * own / own.norm()
+    model.zero_grad()
+    model.train()
+    labels = batch.pop("labels")
+    word_loss(model(**batch), labels).backward()
+    shifted = {name: value.grad.clone() for name, value in model.named_parameters()}
+    _, again, [both] = trained(tmp_path / "adversarial", corpus, encoder, values)
+    for name, gradient in both.items():
+        torch.testing.assert_close(gradient, clean[name] + shifted[name], rtol=1e-3, atol=1e-6)
+    assert any((shifted[name] - clean[name]).abs().max() > 1e-3 for name in clean)
+    unshifted = again.get_input_embeddings().weight
+    torch.testing.assert_close(unshifted, table - 0.5 * own / own.norm(), rtol=0, atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def groups(corpus, encoder, tmp_path_factory):
     values = settings(learning_rate=1e-4, head_learning_rate=2e-3, weight_decay=0.05)

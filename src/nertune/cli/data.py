@@ -25,6 +25,7 @@ from nertune.data.inspection import inspect_files
 from nertune.documents import Document
 from nertune.encoding import Encoder, align
 from nertune.errors import BundleError, DataError
+from nertune.modelhub import find_model
 from nertune.splitting import split
 
 app = typer.Typer(help="Look at annotated files before training on them.", no_args_is_help=True)
@@ -71,7 +72,11 @@ def inspect(
 @app.command("align")
 def align_sentence(
     model: Annotated[
-        str, typer.Argument(help="Model folder, run folder, encoder folder, or 'minilm'.")
+        str,
+        typer.Argument(
+            help="Model folder, run folder, encoder folder, 'minilm', or model on the Hugging Face "
+            "Hub (user/name, user/name@revision)."
+        ),
     ],
     file: Annotated[Path, typer.Argument(help="Annotated file.")],
     sentence: Annotated[int, typer.Option(help="Which sentence of the file, from 1.")] = 1,
@@ -95,13 +100,12 @@ def align_sentence(
 
 def _encoder(model: str) -> tuple[Encoder, schemes.Scheme]:
     """The encoder of a trained model, or of a bare encoder as training would use it."""
-    folder = Path(model)
-    trained = (folder / "tagger.json").is_file() or (folder / "model").is_dir()
-    if trained:
-        bundle = load_bundle(folder)
+    source = Path(encoder_source(model))
+    source = source if source.is_dir() else find_model(model)
+    if (source / "tagger.json").is_file() or (source / "model").is_dir():
+        bundle = load_bundle(source)
         scheme = schemes.scheme_named(bundle.settings.scheme or "IOB2")
         return Encoder(bundle.tokenizer, bundle.settings.window, bundle.settings.shapes), scheme
-    source = Path(encoder_source(model))
     if not source.is_dir():
         raise BundleError(
             f"{model}: there is no such folder; expected a model folder, a run folder, an "

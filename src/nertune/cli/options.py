@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nertune.config import OnError, ReadSettings
 
-Model = Annotated[Path, typer.Argument(help="Model folder, or a run folder of 'nertune train'.")]
+Model = Annotated[  # no Path, which would make `x` of `./x`: the one may be on the Hub
+    str,
+    typer.Argument(
+        help="Model folder, run folder of 'nertune train', or model on the Hugging Face Hub "
+        "(user/name, user/name@revision)."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 OnErrorOption = Annotated[
     OnError,

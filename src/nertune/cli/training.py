@@ -13,7 +13,7 @@ import typer
 from nertune.cli import render
 from nertune.config import Recipe, load_recipe
 from nertune.documents import Document
-from nertune.errors import DependencyError, RecipeError
+from nertune.errors import DependencyError, NertuneError, RecipeError
 
 _UNSEEN = (
     "Ingrid Halvorsen flew from Lisbon to Nairobi to sign the contract for Ferrotech.",
@@ -53,12 +53,15 @@ def train(
 
     nertune train my.yaml --set training.epochs=3 --set training.seed=2 --out runs/two
 
+    nertune train my.yaml --set push.repo=me/my-ner --set push.every_save=true
+
     Ctrl-C saves a checkpoint before it stops; --resume goes on from there.
     """
     loaded = load_recipe(recipe, settings or [])
     folder = out or Path("runs") / loaded.name
     options = {"resume": resume, "overwrite": overwrite, "rebuild": rebuild}
     if seeds:
+        _check_not_pushed(loaded)
         _train_seeds(loaded, folder, _numbers(seeds), options)
         return
     if not _train(loaded, folder, **options):
@@ -124,7 +127,16 @@ def _training() -> Any:
 
 def _train(recipe: Recipe, folder: Path, **options: Any) -> bool:
     """Train and print the scores; False in a process that has nothing to say."""
-    result = _training().train(recipe, folder, **options)
+    training, push = _training(), _auto_push(recipe)
+    try:
+        result = training.train(
+            recipe, folder, console=render.errors, callbacks=[push] if push else [], **options
+        )
+    except NertuneError:
+        if push:
+            _say_busy(push)
+            push.wait()
+        raise
     rank = os.environ.get("RANK", "0")
     if rank.isdecimal() and int(rank):  # of several processes only the first speaks
         return False
@@ -141,7 +153,29 @@ def _train(recipe: Recipe, folder: Path, **options: Any) -> bool:
     render.say(
         f"\n{result.words_per_second:,.0f} words/s in training, {result.seconds:.0f} s in all"
     )
+    if push:
+        _finish_push(push, folder)
     return True
+
+
+def _auto_push(recipe: Recipe) -> Any:
+    """What pushes the model to the Hub while and after it is trained; None where nothing should."""
+    if recipe.push.repo is None:
+        return None
+    from nertune.autopush import AutoPush
+
+    return AutoPush(recipe.push, render.warn)
+
+
+def _finish_push(push: Any, folder: Path) -> None:
+    """Push the finished model, and say where it is or how to push it later."""
+    _say_busy(push)
+    url = push.finish(folder / "model")
+    if url:
+        render.say(f"\nThe model is on the Hub: {url}")
+    else:
+        place = shlex.quote(str(folder))
+        render.warn(f"the model was not pushed; later: {_program()} push {place} {push.repo}")
 
 
 def _train_seeds(recipe: Recipe, folder: Path, seeds: list[int], options: dict[str, bool]) -> None:
@@ -149,6 +183,20 @@ def _train_seeds(recipe: Recipe, folder: Path, seeds: list[int], options: dict[s
         render.out.print()
         rows = {key: (spread.mean, spread.deviation) for key, spread in spreads.items()}
         render.print_spreads(f"{name}: mean and standard deviation of {len(seeds)} seeds", rows)
+
+
+def _say_busy(push: Any) -> None:
+    if push.busy:
+        render.errors.print("waiting for the push of a checkpoint; Ctrl-C ends it")
+
+
+def _check_not_pushed(recipe: Recipe) -> None:
+    if recipe.push.repo is not None:
+        raise RecipeError(
+            "--seeds",
+            ["push.repo: several models are trained, one can be pushed there; leave push.repo out "
+             "and push the one you choose with 'nertune push'"],
+        )  # fmt: skip
 
 
 def _numbers(text: str) -> list[int]:

@@ -31,6 +31,7 @@ PACKAGE_FOLDER = Path(__file__).parents[1]
 
 _SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " "}
 _PACKAGED = "nertune:"
+_REPOSITORY = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
 
 
 class Settings(BaseModel):
@@ -199,6 +200,11 @@ class TrainingSettings(Settings):
         "first", description="pieces of a word that carry its tag in the loss"
     )
     shape_dropout: Fraction = Field(0.1, description="share of windows trained without shapes")
+    adversarial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0,
+        description="length of a step on the piece embeddings against the model, as 1.0, after "
+        "which the batch is learnt a second time; 0: none. Doubles the time",
+    )
     evaluate_every: Annotated[int, Field(ge=0)] = Field(
         0, description="optimizer steps between evaluations on dev; 0: once an epoch"
     )
@@ -207,6 +213,32 @@ class TrainingSettings(Settings):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the arithmetic")
+
+
+class PushSettings(Settings):
+    """Where the command `train` pushes the model to."""
+
+    repo: str | None = Field(
+        None,
+        description="Hub repository that the finished model is pushed to, as user/name; "
+        "none given: nowhere",
+    )
+    private: bool = Field(False, description="make the repository a private one")
+    every_save: bool = Field(False, description="push after each checkpoint too")
+
+    @field_validator("repo")
+    @classmethod
+    def _name_of_a_repository(cls, repo: str | None) -> str | None:
+        if repo is not None and not _REPOSITORY.fullmatch(repo):
+            raise ValueError(f"'{repo}' is no name of a repository; expected user/name")
+        return repo
+
+    @field_validator("private", "every_save")
+    @classmethod
+    def _of_a_repository(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("repo", "faulty") is None:
+            raise ValueError("belongs to push.repo; name one, or leave this out")
+        return value
 
 
 class Recipe(Settings):
@@ -218,6 +250,7 @@ class Recipe(Settings):
     model: ModelSettings
     window: WindowSettings = WindowSettings()
     training: TrainingSettings = TrainingSettings()
+    push: PushSettings = PushSettings()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:

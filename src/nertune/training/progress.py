@@ -20,9 +20,12 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from tokenizers import Tokenizer
 from transformers import TrainerCallback
 from transformers.trainer_callback import TrainerControl, TrainerState
 
+from nertune.bundle import TaggerSettings
+from nertune.model import complete
 from nertune.training.trainer import Collator
 
 _PLAIN_SECONDS = 20.0
@@ -47,6 +50,20 @@ class MetricsFile(TrainerCallback):
         row |= {key: None for key, value in numbers.items() if not math.isfinite(value)}
         with self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(row, allow_nan=False) + "\n")
+
+
+class WholeCheckpoints(TrainerCallback):
+    """Makes a bundle of every checkpoint, so that it can be used, or pushed, as a model."""
+
+    def __init__(self, settings: TaggerSettings, tokenizer: Tokenizer) -> None:
+        self.settings = settings
+        self.tokenizer = tokenizer
+
+    def on_save(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Write settings and tokenizer beside the network."""
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            complete(folder, self.settings, self.tokenizer)
 
 
 class Interrupt(TrainerCallback):

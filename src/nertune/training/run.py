@@ -15,10 +15,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
     PrinterCallback,
+    TrainerCallback,
     set_seed,
 )
 from transformers.integrations.integration_utils import TensorBoardCallback
@@ -42,15 +42,20 @@ from nertune import schemes
 from nertune.bundle import TaggerSettings
 from nertune.config import Recipe
 from nertune.corpus import Corpus, Source, training_corpus
-from nertune.data import write_columns
 from nertune.encoding import Encoder
 from nertune.engine import Tagger
 from nertune.errors import OutputError, StoppedError
-from nertune.evaluation import GoldScorer, Scored, add_shares
-from nertune.files import make_folder, whole_file
+from nertune.evaluation import (
+    GoldScorer,
+    Scored,
+    SplitResult,
+    add_shares,
+    fit_temperature,
+    judge,
+)
+from nertune.files import make_folder
 from nertune.model import new_model, new_tokenizer, quiet, save_model
 from nertune.runtimes.torch import TorchRuntime
-from nertune.scoring import Scores
 from nertune.splits import GoldSplit, SplitFacts, label_warnings, load_gold
 from nertune.training.arguments import check_precision, training_arguments
 from nertune.training.folder import (
@@ -63,51 +68,60 @@ from nertune.training.folder import (
     last_checkpoint,
     open_folder,
 )
-from nertune.training.progress import Interrupt, MetricsFile, ShowProgress
+from nertune.training.progress import Interrupt, MetricsFile, ShowProgress, WholeCheckpoints
+from nertune.training.results import RunResult, write_results
 from nertune.training.trainer import Batches, Collator, NerTrainer
 
 
 @dataclass(frozen=True)
-class RunResult:
-    """What a finished run gave: its folder, the scores and losses of dev and test, its speed."""
+class Start:
+    """How a run begins.
 
-    folder: Path
-    scores: dict[str, Scores]
-    losses: dict[str, float]
-    words_per_second: float
-    seconds: float
-    warnings: list[str]
+    resume: from the last checkpoint in its folder. overwrite: anew where the folder holds a run.
+    rebuild: with training data encoded anew, not taken from the cache.
+    """
+
+    resume: bool = False
+    overwrite: bool = False
+    rebuild: bool = False
 
 
 def train(
     recipe: Recipe,
     out: str | Path,
     *,
-    resume: bool = False,
-    overwrite: bool = False,
-    rebuild: bool = False,
     console: Console | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+    **start: bool,
 ) -> RunResult:
     """Fine-tune, choose the best checkpoint on dev, score dev and test, write the run folder.
 
-    resume: go on from the last checkpoint in `out`. overwrite: begin anew where `out` holds a run.
-    rebuild: encode the training data anew instead of taking it from the cache.
+    callbacks: called beside our own; each checkpoint they find on disk is a whole bundle.
+    start: any of `Start`'s resume, overwrite, rebuild.
     Raises DataError, RecipeError or BundleError before anything is trained, OutputError where `out`
     cannot be written, StoppedError after Ctrl-C.
     """
-    run = _Run(recipe, Path(out), console or Console(stderr=True), rebuild)
+    run = _Run(recipe, Path(out), Start(**start), console or Console(stderr=True), callbacks)
     if not run.main:
-        return run.execute(resume, overwrite)
+        return run.execute()
     with alone_in(make_folder(Path(out))):
-        return run.execute(resume, overwrite)
+        return run.execute()
 
 
 class _Run:
     """One run from start to end, in one process or in several that run side by side."""
 
-    def __init__(self, recipe: Recipe, folder: Path, console: Console, rebuild: bool) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        start: Start,
+        console: Console,
+        callbacks: Sequence[TrainerCallback],
+    ) -> None:
         self.recipe = recipe
-        self.rebuild = rebuild
+        self.how = start
+        self.callbacks = callbacks
         self.folder = folder
         self.scheme = schemes.scheme_named(recipe.model.scheme)
         self.start = time.perf_counter()
@@ -121,9 +135,9 @@ class _Run:
         self.console = console if self.main else Console(quiet=True)
         self.warnings: list[str] = []
 
-    def execute(self, resume: bool, overwrite: bool) -> RunResult:
+    def execute(self) -> RunResult:
         """All steps in order."""
-        checkpoint = self._open(resume, overwrite)
+        checkpoint = self._open()
         tokenizer = new_tokenizer(self.recipe.model)
         encoder = Encoder(tokenizer, self.recipe.window, self.recipe.model.shapes)
         corpus = self._corpus(encoder)
@@ -157,9 +171,10 @@ class _Run:
         speed = self._fit(model, tagger, corpus, scorers.get("dev"), checkpoint)
         return self._finish(model, tagger, scorers, speed)
 
-    def _open(self, resume: bool, overwrite: bool) -> str | None:
+    def _open(self) -> str | None:
         """The checkpoint to go on from; the first process alone makes and judges the folder."""
-        found = open_folder(self.folder, resume, overwrite) if self.main else None
+        how = self.how
+        found = open_folder(self.folder, how.resume, how.overwrite) if self.main else None
         paths: list[str | None] = gather_object([found]) if self.share[1] > 1 else [found]
         return paths[0]
 
@@ -168,7 +183,7 @@ class _Run:
         all_pieces = self.recipe.training.loss_pieces == "all"
         source = Source(data.train, data, self.scheme, all_pieces)
         try:
-            return training_corpus(source, encoder, data.cache, self.rebuild and self.main)
+            return training_corpus(source, encoder, data.cache, self.how.rebuild and self.main)
         except OutputError as error:
             raise OutputError(
                 f"data.cache: {data.cache} cannot be written ({error.__cause__}); name another "
@@ -191,7 +206,9 @@ class _Run:
 
     def _score(self, scorer: GoldScorer, tagger: Tagger) -> Scored:
         """A split scored by all processes together; each of them gets the whole."""
-        own = scorer(tagger)
+        return self._together(scorer, scorer(tagger))
+
+    def _together(self, scorer: GoldScorer, own: Scored) -> Scored:
         shares: list[Scored] = gather_object([own]) if self.share[1] > 1 else [own]
         return add_shares(scorer.gold, shares)
 
@@ -214,7 +231,7 @@ class _Run:
             (lambda: _metrics(self._score(dev, tagger))) if dev else None,
             model=model,
             args=self.arguments,
-            callbacks=[interrupt, progress, *self._callbacks()],
+            callbacks=[interrupt, progress, *self._callbacks(tagger), *self.callbacks],
         )
         trainer.remove_callback(PrinterCallback)
         if checkpoint:
@@ -245,9 +262,10 @@ class _Run:
             )
         return progress.words_per_second * self.share[1]
 
-    def _callbacks(self) -> list[Any]:
+    def _callbacks(self, tagger: Tagger) -> list[Any]:
         callbacks: list[Any] = []
         if self.main:
+            callbacks.append(WholeCheckpoints(tagger.settings, tagger.encoder.tokenizer))
             board: Any = TensorBoardCallback
             callbacks.append(MetricsFile(self.folder / "metrics.jsonl"))
             callbacks.append(board(SummaryWriter(log_dir=str(self.folder / "tensorboard"))))
@@ -258,42 +276,37 @@ class _Run:
     def _finish(
         self, model: PreTrainedModel, tagger: Tagger, scorers: dict[str, GoldScorer], speed: float
     ) -> RunResult:
-        """Score the chosen weights and write everything."""
-        results = {name: self._score(scorer, tagger) for name, scorer in scorers.items()}
+        """Score the chosen weights, fit the temperature, and write everything."""
+        temperature = 1.0
+        splits = {}
+        for name, scorer in scorers.items():
+            start = time.perf_counter()
+            emissions = tagger.emissions(scorer.encoded)
+            own = scorer.score(tagger, emissions)
+            scored = self._together(scorer, own)
+            seconds = time.perf_counter() - start
+            splits[name] = SplitResult(
+                scorer.gold, scorer.names, scored, len(scored.tag_ids) / max(seconds, 1e-9)
+            )
+            if name == "dev":  # with several processes the first one's share decides
+                judged = judge(scorer.own, scorer.names, own.tag_ids)
+                temperature = fit_temperature(tagger.decoder, emissions, judged)
         result = RunResult(
             self.folder,
-            {name: scored.scores for name, scored in results.items()},
-            {name: scored.mean_loss for name, scored in results.items()},
+            {name: split.scored.scores for name, split in splits.items()},
+            {name: split.scored.mean_loss for name, split in splits.items()},
             speed,
             time.perf_counter() - self.start,
             self.warnings,
         )
         _check_finite(model)
         if self.main:
+            settings = tagger.settings.model_copy(update={"temperature": temperature})
             # First the model: whatever may go wrong with a table, the training is not lost.
-            save_model(self.folder / MODEL, model, tagger.settings, tagger.encoder.tokenizer)
-            self._write(result, scorers, results, tagger)
+            save_model(self.folder / MODEL, model, settings, tagger.encoder.tokenizer)
+            write_results(result, splits, settings.tags)
             shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         return result
-
-    def _write(
-        self,
-        result: RunResult,
-        scorers: dict[str, GoldScorer],
-        results: dict[str, Scored],
-        tagger: Tagger,
-    ) -> None:
-        """Everything but the model."""
-        with whole_file(self.folder / "labels.txt") as handle:
-            handle.write("\n".join(tagger.settings.tags) + "\n")
-        if "test" in results:
-            predicted = [tagger.settings.tags[i] for i in results["test"].tag_ids]
-            gold = scorers["test"].gold
-            with whole_file(self.folder / "test_predictions.conll") as handle:
-                write_columns(gold.documents, handle, _two_columns(gold, predicted))
-        with whole_file(self.folder / "scores.json") as handle:
-            json.dump(_report(result), handle, indent=2, ensure_ascii=False, allow_nan=False)
-            handle.write("\n")
 
 
 def _check_finite(model: PreTrainedModel) -> None:
@@ -315,29 +328,3 @@ def _metrics(scored: Scored) -> dict[str, float]:
         "f1": micro.f1,
         "accuracy": scored.scores.accuracy,
     }
-
-
-def _report(result: RunResult) -> dict[str, Any]:
-    """The content of `scores.json`: one entry a split, then how the run went."""
-    splits = {
-        name: {**scores.to_dict(), "loss": result.losses[name]}
-        for name, scores in result.scores.items()
-    }
-    return {
-        **splits,
-        "training": {
-            "words_per_second": result.words_per_second,
-            "seconds": result.seconds,
-            "threads": torch.get_num_threads(),
-        },
-        "warnings": result.warnings,
-    }
-
-
-def _two_columns(gold: GoldSplit, predicted: list[str]) -> Iterator[tuple[list[str], list[str]]]:
-    """For each document its gold and its predicted tags."""
-    start = 0
-    for document in gold.documents:
-        end = start + document.n_words
-        yield gold.tags[start:end], predicted[start:end]
-        start = end

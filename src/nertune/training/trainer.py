@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,20 @@ class NerTrainer(Trainer):
         optimizer: torch.optim.Optimizer = self.optimizer
         return optimizer
 
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Gradients of one batch, with an adversarial step those of the shifted batch added."""
+        if not self.settings.adversarial:
+            return super().training_step(model, inputs, num_items_in_batch)
+        again = dict(inputs)  # Trainer takes the labels out
+        embeddings = self.accelerator.unwrap_model(model).get_input_embeddings().weight
+        before = None if embeddings.grad is None else embeddings.grad.clone()
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        with _shifted(embeddings, before, self.settings.adversarial):
+            super().training_step(model, again, num_items_in_batch)
+        return loss
+
     def _save_checkpoint(self, *arguments: Any, **options: Any) -> None:
         """Save as Trainer does; a checkpoint that could not be written whole is taken away."""
         try:
@@ -227,6 +242,31 @@ class NerTrainer(Trainer):
             self.args, self.state, self.control, metrics
         )
         return metrics
+
+
+@contextmanager
+def _shifted(
+    embeddings: torch.nn.Parameter, before: torch.Tensor | None, length: float
+) -> Iterator[None]:
+    """Embeddings moved by `length` along this batch's gradient: where its loss rises fastest.
+
+    The fast gradient method of Miyato, Dai and Goodfellow 2017, on the whole table at once. before:
+    the gradient of earlier batches of the same step.
+    """
+    if embeddings.grad is None:  # frozen
+        yield
+        return
+    own = embeddings.grad if before is None else embeddings.grad - before
+    norm = own.norm()
+    kept = embeddings.detach().clone()
+    if torch.isfinite(norm) and norm > 0:
+        with torch.no_grad():
+            embeddings.add_(own, alpha=length / norm.item())
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            embeddings.copy_(kept)
 
 
 def _bare(name: str) -> str:

@@ -1,0 +1,22 @@
+"""Models on the Hugging Face Hub, pushed and fetched: the only import of `huggingface_hub`.
+
+The access token comes from where huggingface_hub looks for it (HF_TOKEN, the login); it stands in
+no message of ours, and none of ours is chained to an error that may hold it.
+"""
+
+from nertune.modelhub.client import answers
+from nertune.modelhub.fetching import download, find_model, is_hub_id, open_bundle
+from nertune.modelhub.pushing import CARD, Pushed, prepare, push, pushed_files
+
+__all__ = [
+    "CARD",
+    "Pushed",
+    "answers",
+    "download",
+    "find_model",
+    "is_hub_id",
+    "open_bundle",
+    "prepare",
+    "push",
+    "pushed_files",
+]

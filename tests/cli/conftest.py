@@ -1,0 +1,5 @@
+"""The program, for all tests of commands."""
+
+from program import cli
+
+__all__ = ["cli"]

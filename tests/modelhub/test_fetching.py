@@ -1,0 +1,262 @@
+"""Models by name, with the real client from a Hub on this machine, and from the cache."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from refusals import FILES, told
+
+from fake_hub import TOKEN, FakeHub
+from nertune import Tagger
+from nertune.modelhub import is_hub_id, open_bundle, push
+from nertune.testing import TEXT
+
+
+class TestLoad:
+    def test_the_same_entities_as_from_the_folder(
+        self, hub: FakeHub, run: Path, folder: Path
+    ) -> None:
+        push(run, "me/x")
+        text = " ".join(TEXT)
+        tagger = Tagger.load("me/x", device="cpu")
+        assert tagger(text) == Tagger.load(folder)(text) != []
+
+    def test_only_what_is_needed_is_downloaded_and_only_once(
+        self, hub: FakeHub, content: dict[str, bytes]
+    ) -> None:
+        hub.put("me/x", {**content, "big.bin": b"0", "onnx/model.onnx": b"0", "README.md": b""})
+        found = open_bundle("me/x").folder
+        assert {path.name for path in found.iterdir()} == set(FILES)
+        assert hub.count("file") == len(FILES)
+        hub.requests.clear()
+        assert open_bundle("me/x").folder == found
+        assert hub.requests == ["info"]
+
+    def test_what_another_program_downloaded_a_part_of_is_completed(
+        self, hub: FakeHub, content: dict[str, bytes]
+    ) -> None:
+        from huggingface_hub import hf_hub_download
+
+        hub.put("me/x", content)
+        hf_hub_download("me/x", "config.json")
+        assert {path.name for path in open_bundle("me/x").folder.iterdir()} == set(FILES)
+
+    def test_a_revision(self, hub: FakeHub, content: dict[str, bytes]) -> None:
+        repo = hub.put("me/x", content)
+        first = repo.commits[-1].sha
+        repo.refs["v1"] = first
+        settings = json.loads(content["tagger.json"])
+        changed = json.dumps({**settings, "temperature": 2.0}).encode()
+        repo.commit("main", "second", {**content, "tagger.json": changed})
+        assert open_bundle("me/x").settings.temperature == 2
+        for revision in ("v1", first):
+            assert open_bundle("me/x", revision).settings.temperature == 1
+            assert open_bundle(f"me/x@{revision}").settings.temperature == 1
+            assert Tagger.load("me/x", revision=revision).settings.temperature == 1
+        said = told(open_bundle, "me/x", "v9")
+        assert said == "me/x: has no revision 'v9' on the Hub; expected a branch, a tag or a commit"
+        assert "names a revision, and revision='v1' another" in told(open_bundle, "me/x@v2", "v1")
+
+    def test_a_folder_wins(
+        self, hub: FakeHub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        shutil.copytree(folder, "me/x")
+        assert open_bundle("me/x").folder == Path("me/x")
+        assert "is a folder, which has no revision" in told(open_bundle, "me/x", "v1")
+        assert not hub.requests
+
+    @pytest.mark.parametrize("name", ["./x", "/x", "a/b/c", "../me/x", "~/x", "me/x/", "a b", ""])
+    def test_a_path_is_never_asked_for(self, hub: FakeHub, name: str) -> None:
+        assert not is_hub_id(name)
+        for path in (name, Path(name), Path("me/x")):
+            if str(path) not in (".", ""):
+                assert "there is no such model folder" in told(open_bundle, path)
+        assert not hub.requests
+
+    def test_a_private_one(
+        self, hub: FakeHub, content: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.put("me/x", content, private=True)
+        assert open_bundle("me/x").settings
+        monkeypatch.delenv("HF_TOKEN")
+        said = told(open_bundle, "me/x")
+        assert said.startswith("me/x: there is no such model folder; expected one written by")
+        assert "none of that name that you may see (401: " in said
+        assert "set HF_TOKEN" in said
+
+    def test_a_gated_one(
+        self, hub: FakeHub, content: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.put("you/x", content, gated=True)
+        monkeypatch.delenv("HF_TOKEN")
+        said = told(open_bundle, "you/x")
+        assert said.startswith("you/x: its owner must grant access to it (401: ")
+        assert f"ask for it on {hub.url}/you/x, then log in" in said
+
+    def test_one_that_is_not_there(self, hub: FakeHub) -> None:
+        said = told(open_bundle, "me/typo")
+        assert said.startswith("me/typo: there is no such model folder; expected one written by")
+        assert "none of that name that you may see (404: not for Bearer ***); check" in said
+
+    def test_one_that_is_no_model_is_named_with_its_place(
+        self, hub: FakeHub, content: dict[str, bytes]
+    ) -> None:
+        del (files := dict(content))["tokenizer.json"]
+        hub.put("me/x", files)
+        said = told(open_bundle, "me/x")
+        assert said.startswith("me/x (in /")
+        assert "holds no tokenizer.json" in said
+        hub.put("me/empty", {"README.md": b""})
+        assert told(open_bundle, "me/empty").startswith("me/empty (in /")
+
+
+BROKEN: list[tuple[str, Any, str]] = [
+    ("info", 401, "me/x: the Hub refused the access token (401: not for Bearer ***); renew it"),
+    ("info", 403, "me/x: the Hub refused access (403: not for Bearer ***); log in"),
+    ("info", 500, "me/x: the Hub has a fault of its own (500: not for Bearer ***), and no whole"),
+    ("info", 429, "me/x: the Hub takes no more requests from here for now (429: not for Bearer"),
+    ("info", "cut", "me/x: the download broke off ("),
+    ("file", "cut", "me/x: the download broke off ("),
+    ("file", "short", "me/x: the download broke off (Consistency check failed: file should be"),
+    ("file", 403, "me/x: the Hub refused access (403: not for Bearer ***); log in"),
+    ("file", 500, "me/x: the Hub has a fault of its own (500: not for Bearer ***), and no whole"),
+]
+
+
+class TestLoadThatFails:
+    @pytest.mark.parametrize(("route", "fault", "message"), BROKEN)
+    def test_one_clear_message_and_again(
+        self, hub: FakeHub, content: dict[str, bytes], route: str, fault: Any, message: str
+    ) -> None:
+        hub.put("me/x", content)
+        hub.fail(route, fault)
+        assert told(open_bundle, "me/x").startswith(message)
+        bundle = open_bundle("me/x")
+        assert {name: (bundle.folder / name).read_bytes() for name in FILES} == content
+
+    def test_no_answer_in_time(self, hub: FakeHub, content: dict[str, bytes]) -> None:
+        hub.put("me/x", content)
+        hub.fail("info", "hang")
+        said = told(open_bundle, "me/x")
+        assert f"The Hub at {hub.url} did not answer in time" in said
+        assert "no whole copy (revision main) is in the cache; try again, or fetch it" in said
+
+    @pytest.mark.parametrize("fault", ["end", "hang"])
+    def test_a_download_that_stops_is_taken_up_where_it_stopped(
+        self, hub: FakeHub, content: dict[str, bytes], fault: str
+    ) -> None:
+        hub.put("me/x", content)
+        hub.fail("file", fault, fault)
+        bundle = open_bundle("me/x")
+        assert {name: (bundle.folder / name).read_bytes() for name in FILES} == content
+        assert hub.count("file") == len(FILES) + 2
+
+    def test_a_cache_that_cannot_be_written(
+        self, hub: FakeHub, content: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.put("me/x", content)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/proc/nowhere")
+        said = told(open_bundle, "me/x")
+        assert said.startswith("me/x: cannot be stored in the cache /proc/nowhere (")
+
+
+class TestOffline:
+    @pytest.fixture
+    def cached(self, hub: FakeHub, content: dict[str, bytes]) -> Path:
+        hub.put("me/x", content)
+        hub.repos["me/x"].refs["v1"] = hub.repos["me/x"].commits[-1].sha
+        return open_bundle("me/x").folder
+
+    def test_the_cached_copy_without_a_word(
+        self,
+        hub: FakeHub,
+        cached: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        hub.requests.clear()
+        assert open_bundle("me/x").folder == cached
+        assert not caplog.messages
+        assert not hub.requests
+
+    @pytest.mark.parametrize("fault", ["gone", "hang", "cut", 500, 503])
+    def test_the_cached_copy_where_the_hub_fails_which_is_said(
+        self, hub: FakeHub, cached: Path, caplog: pytest.LogCaptureFixture, fault: Any
+    ) -> None:
+        if fault == "gone":
+            hub.close()
+        else:
+            hub.fail("info", fault)
+        start = time.monotonic()
+        with caplog.at_level(logging.WARNING, "nertune"):
+            assert open_bundle("me/x").folder == cached
+        assert time.monotonic() - start < 5
+        [said] = caplog.messages
+        assert said.startswith("me/x: the Hub cannot be asked (")
+        assert said.endswith(f"commit {cached.name} is taken from the cache")
+        assert TOKEN not in said
+
+    def test_a_download_that_broke_off_is_no_cached_copy(
+        self, hub: FakeHub, content: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.put("me/x", content)
+        hub.fail("file", "ok", "ok", "short")
+        told(open_bundle, "me/x")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        said = told(open_bundle, "me/x")
+        assert "HF_HUB_OFFLINE is set, and no whole copy (revision main) is in the cache" in said
+        assert "unset it, or fetch it on a machine that has a network ('hf download me/x " in said
+
+    def test_nothing_cached(self, hub: FakeHub, cached: Path) -> None:
+        hub.close()
+        start = time.monotonic()
+        said = told(open_bundle, "me/other")
+        assert f"The Hub cannot be reached at {hub.url} (" in said
+        assert "check the network" in said
+        assert "revision v1) is in the cache" in told(open_bundle, "me/x", "v1")
+        assert time.monotonic() - start < 5
+
+    def test_who_may_not_see_it_any_more_is_told(self, hub: FakeHub, cached: Path) -> None:
+        hub.fail("info", 401)
+        assert "refused the access token" in told(open_bundle, "me/x")
+
+
+PLAIN = """
+import sys, torch
+from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+model = AutoModelForTokenClassification.from_pretrained("me/x").eval()
+tokenizer = AutoTokenizer.from_pretrained("me/x")
+inputs = tokenizer(sys.argv[1], return_tensors="pt")
+torch.save(model(**inputs).logits.detach(), sys.argv[2])
+found = pipeline("token-classification", model="me/x", aggregation_strategy="simple")(sys.argv[1])
+print(*(f"{one['start']}:{one['end']}" for one in found))
+"""
+
+
+@pytest.mark.slow
+def test_plain_transformers_gets_the_same_logits(
+    hub: FakeHub, run: Path, folder: Path, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    push(run, "me/x", private=True)
+    command = [sys.executable, "-c", PLAIN, TEXT[1], str(tmp_path / "logits.pt")]
+    environment = hub.environment(tmp_path / "home")
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    inputs = AutoTokenizer.from_pretrained(folder)(TEXT[1], return_tensors="pt")
+    model = AutoModelForTokenClassification.from_pretrained(folder).eval()
+    expected = model(**inputs).logits
+    torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), expected)
+    assert ended.stdout.split()
