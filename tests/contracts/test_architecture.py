@@ -24,13 +24,16 @@ PACKAGE = ROOT / "src" / "nertune"
 
 # A module imports only what stands before it. `nertune` is the package's own `__init__`.
 ORDER = (
-    "errors", "files", "schemes", "documents", "splitting", "scoring", "config", "data", "splits",
-    "encoding", "corpus", "batching", "decoding", "bundle",
-    "model", "runtimes", "engine", "nertune", "evaluation", "training",
-    "testing", "cli", "__main__",
+    "errors", "files", "schemes", "documents", "splitting", "scoring", "statistics", "analysis",
+    "config", "data", "splits", "pairing", "encoding", "corpus", "batching", "decoding", "bundle",
+    "modelhub", "model", "runtimes", "engine", "nertune", "evaluation", "training", "autopush",
+    "reports", "testing", "cli", "__main__",
 )  # fmt: skip
 
-MEANING = ("errors", "files", "schemes", "documents", "splitting", "scoring", "config", "data")
+MEANING = (
+    "errors", "files", "schemes", "documents", "splitting", "scoring", "statistics", "analysis",
+    "config", "data",
+)  # fmt: skip
 MEANING_MAY_USE = {"config": {"numpy", "pydantic", "yaml"}}
 
 ANYWHERE, IN_FUNCTIONS = "anywhere", "in functions"
@@ -46,8 +49,10 @@ DOORS = {
         "model": ANYWHERE,
         "runtimes.torch": ANYWHERE,
         "training": ANYWHERE,
+        "autopush": ANYWHERE,
         "testing": ANYWHERE,
     },
+    "huggingface_hub": {"modelhub": IN_FUNCTIONS},
     "accelerate": {"training": ANYWHERE},
     "datasets": {"data.hub": IN_FUNCTIONS},
     "pyarrow": {"data.tables": IN_FUNCTIONS, "data.parquet": IN_FUNCTIONS},
@@ -182,6 +187,7 @@ def test_every_module_has_its_place() -> None:
         ("cli.main", "def f():\n    import torch", "not a door of torch"),
         ("engine", "import torch", "not a door of torch"),
         ("modelling", "import torch", "not a door of torch"),
+        ("modelhub.pushing", "import huggingface_hub", "not a door of huggingface_hub"),
         ("data.columns", "def f():\n    import datasets", "not a door of datasets"),
         ("runtimes.torch", "import onnxruntime", "not a door of onnxruntime"),
         ("runtimes.onnx", "from nertune.runtimes.torch import x", "do not know each other"),

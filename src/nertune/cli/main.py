@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 import nertune
-from nertune.cli import data, scores, tagging, training
+from nertune.cli import comparing, data, scores, sharing, tagging, training
 from nertune.cli.render import clean, errors
 from nertune.errors import NertuneError
 
@@ -26,8 +26,10 @@ app = typer.Typer(
 app.command("quickstart", rich_help_panel="Train")(training.quickstart)
 app.command("train", rich_help_panel="Train")(training.train)
 app.command("predict", rich_help_panel="Use")(tagging.predict)
+app.command("push", rich_help_panel="Use")(sharing.push)
 app.command("evaluate", rich_help_panel="Score")(scores.evaluate)
 app.command("score", rich_help_panel="Score")(scores.score)
+app.command("compare", rich_help_panel="Score")(comparing.compare)
 app.add_typer(data.app, name="data", rich_help_panel="Data")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,11 @@ from rich.text import Text
 from nertune.data.inspection import FileInspection, Inspection, Lengths
 from nertune.documents import Document
 from nertune.encoding import AlignedPiece
-from nertune.scoring import Scores
+from nertune.reports import Section
+from nertune.reports import Table as ReportTable
+from nertune.reports.tables import span
+from nertune.scoring import Mode, Scores
+from nertune.statistics import Bands
 
 out = Console()
 errors = Console(stderr=True)
@@ -40,21 +44,40 @@ def say(text: str) -> None:
     out.print(_text(text), soft_wrap=True)
 
 
+def say_aside(text: str) -> None:
+    """The same on standard error, where it does not mix with what other programs read."""
+    errors.print(_text(text), soft_wrap=True)
+
+
 def warn(line: str) -> None:
     """One warning on standard error."""
     errors.print(Text.assemble(("warning: ", "yellow"), clean(line)), soft_wrap=True)
 
 
-def print_scores(scores: Scores, title: str) -> None:
-    """Whole entities by label, then single tags."""
-    table = _score_table(f"{title}: whole entities, as conlleval counts them", "label")
-    rows = scores.to_dict()
-    labels: Any = rows["labels"]
-    for label, row in labels.items():
-        _add_score(table, label, row)
-    table.add_section()
-    for name in ("micro", "macro", "weighted"):
-        _add_score(table, name, rows[name], style="bold" if name == "micro" else "")
+_COUNTED = {
+    "conlleval": "whole entities, as conlleval counts them",
+    "strict": "whole entities that do not break their scheme",
+}
+
+
+def print_scores(
+    scores: Scores,
+    title: str,
+    bands: Mapping[str, Bands] | None = None,
+    mode: Mode = "conlleval",
+) -> None:
+    """Whole entities by label, with the interval of F1 where it is known; then single tags."""
+    table = _score_table(f"{title}: {_COUNTED[mode]}", "label")
+    if bands:
+        table.add_column("95 % of F1", justify="right")
+    rows: Any = scores.to_dict()
+    averages = {name: rows[name] for name in ("micro", "macro", "weighted")}
+    for name, row in {**rows["labels"], **averages}.items():
+        if name == "micro":
+            table.add_section()
+        interval = bands.get(name) if bands else None
+        more = [span(interval.f1.low, interval.f1.high)] if interval else []
+        _add_score(table, name, row, "bold" if name == "micro" else "", more)
     out.print(table)
     tags: Any = rows["tags"]
     out.print()
@@ -71,6 +94,31 @@ def print_scores(scores: Scores, title: str) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def print_sections(sections: Sequence[Section]) -> None:
+    """Headings, sentences and tables of a report."""
+    for section in sections:
+        out.print(_text(section.name, "bold"))
+        for line in section.text:
+            say(line)
+        for one in section.tables:
+            _print_table(one)
+        out.print()
+
+
+def _print_table(one: ReportTable) -> None:
+    if one.caption:
+        out.print(_text(one.caption, "italic"))
+    table = Table(show_edge=False)
+    for i, name in enumerate(one.columns):
+        if i == 0 or i in one.text_columns:
+            table.add_column(_text(name), overflow="fold")
+        else:
+            table.add_column(_text(name), justify="right", no_wrap=True)
+    for i, row in enumerate(one.rows):
+        table.add_row(*map(_text, row), style="bold" if i in one.totals else "")
+    out.print(table)
 
 
 def print_spreads(title: str, rows: dict[str, tuple[float, float]]) -> None:
@@ -161,9 +209,11 @@ def _score_table(title: str, first: str) -> Table:
     return table
 
 
-def _add_score(table: Table, name: str, row: Any, style: str = "") -> None:
+def _add_score(
+    table: Table, name: str, row: Any, style: str = "", more: Sequence[str] = ()
+) -> None:
     numbers = [f"{100 * row[key]:.2f}" for key in ("precision", "recall", "f1")]
-    table.add_row(_text(name), *numbers, f"{row['support']:,}", style=style)
+    table.add_row(_text(name), *numbers, f"{row['support']:,}", *more, style=style)
 
 
 def _colour(label: str) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import zip_longest
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nertune import schemes
+from nertune.analysis import Judged
 from nertune.cli import render
 from nertune.cli.options import (
     Json,
@@ -22,11 +21,14 @@ from nertune.cli.options import (
     WordPrefix,
     read_settings,
 )
-from nertune.config import ReadSettings
-from nertune.errors import DataError
 from nertune.evaluation import evaluate_file
+from nertune.modelhub import open_bundle
+from nertune.pairing import Side, pair, schemes_of
+from nertune.reports import report_on_run, write_report
+from nertune.scoring import Mode, Reading, score_ids
 from nertune.scoring import score as score_tags
-from nertune.splits import SplitFacts, read_split, written_tags
+from nertune.splits import SplitFacts
+from nertune.statistics import Bands, Intervals, counts_by_unit, intervals
 
 
 def evaluate(
@@ -37,24 +39,39 @@ def evaluate(
     tag_column: TagColumn = -1,
     word_prefix: WordPrefix = "",
     on_error: OnErrorOption = "stop",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.html, report.md and report.json.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict an annotated file and score the predictions against its annotation.
 
-    [dim]Example:[/]
+    With --out also how sure the scores are, where the model fails, and how honest its own scores
+    are, as a page to look at.
+
+    [dim]Examples:[/]
 
     nertune evaluate runs/conll2003-minilm eng.testb
+
+    nertune evaluate runs/conll2003-minilm eng.testb --out report
     """
     from nertune.engine import Tagger
 
     settings = read_settings(separator, word_column, tag_column, word_prefix, on_error)
-    scored, gold = evaluate_file(Tagger.load(model), file, settings)
+    bundle = open_bundle(model)
+    tagger = Tagger.load(bundle.folder)
+    evaluated = evaluate_file(tagger, file, settings)
     if as_json:
-        render.print_json({**scored.scores.to_dict(), "loss": scored.mean_loss})
+        render.print_json(evaluated.result.to_dict())
     else:
-        render.print_scores(scored.scores, file.name)
-    for line in gold.facts.lines():
+        judged = evaluated.result.judged()
+        render.print_scores(evaluated.scored.scores, file.name, _bands(judged, judged.reading))
+    for line in evaluated.gold.facts.lines():
         render.warn(line)
+    if out:
+        report = report_on_run(evaluated, tagger, bundle)
+        paths = write_report(report, out)
+        render.say_aside("written: " + ", ".join(map(str, paths)))
 
 
 def score(
@@ -64,12 +81,20 @@ def score(
     predicted_column: Annotated[
         int, typer.Option(help="Column of the predicted tag; -1 is the last.")
     ] = -1,
+    mode: Annotated[
+        Mode, typer.Option(help="conlleval reads any tags; strict drops what breaks the scheme.")
+    ] = "conlleval",
+    scheme: Annotated[
+        str, typer.Option(help="Scheme of the gold tags, as IOB2; auto finds it.")
+    ] = "auto",
     separator: Separator = None,
     word_column: WordColumn = 0,
     on_error: OnErrorOption = "stop",
     as_json: Json = False,
 ) -> None:
     """Score predicted tags against true ones, as conlleval does. The two may be the same file.
+
+    Both files hold the same words. Intervals are of 1000 bootstrap resamples.
 
     [dim]Examples:[/]
 
@@ -80,93 +105,43 @@ def score(
     settings = read_settings(separator, word_column, gold_column, "", on_error)
     others = settings.model_copy(update={"tag_column": predicted_column})
     sides = (
-        _Side(gold, settings, "--gold-column", SplitFacts(str(gold))),
-        _Side(predicted, others, "--predicted-column", SplitFacts(str(predicted))),
+        Side(gold, settings, "--gold-column", SplitFacts(str(gold))),
+        Side(predicted, others, "--predicted-column", SplitFacts(str(predicted))),
     )
-    pairs = list(_pairs(*sides))
-    true_tags, found_tags = [true for true, _ in pairs], [found for _, found in pairs]
-    scores = score_tags(true_tags, found_tags)
-    scheme, other = _schemes(true_tags, found_tags)
-    if other is not scheme:  # single tags can be compared in one scheme only
-        alike = score_tags(true_tags, [schemes.convert(tags, scheme) for tags in found_tags])
-        scores = replace(scores, tags=alike.tags, n_correct_words=alike.n_correct_words)
+    paired = pair(*sides)
+    found, other = schemes_of(paired)
+    named = found if scheme == "auto" else schemes.scheme_named(scheme)
+    other = named if other is found else other
+    predictions = paired.found
+    if other is not named:
+        predictions = [schemes.convert(tags, named) for tags in paired.found]
         render.warn(
-            f"{predicted} is written in {other.name}, {gold} in {scheme.name}: for the table of "
-            f"single tags the predictions were converted to {scheme.name}"
+            f"{predicted} is written in {other.name}, {gold} in {named.name}: for the table of "
+            f"single tags the predictions were converted to {named.name}"
         )
+    # IO cannot keep neighbours apart: entities are counted as the file has them, where they can be.
+    judged = paired.judged(predictions if mode == "strict" else paired.found)
+    reading = Reading(judged.tags, judged.starts, mode, named)
+    scores = score_ids(judged.gold, judged.predicted, judged.tags, judged.starts, mode, named)
+    alike = score_tags(paired.gold, predictions)
+    scores = replace(scores, tags=alike.tags, n_correct_words=alike.n_correct_words)
     if as_json:
-        render.print_json(scores.to_dict())
+        what = {"mode": mode, "scheme": named.name}
+        rows = {"unit": judged.units()[0], **_intervals(judged, reading).to_dict(judged.labels)}
+        render.print_json({**what, **scores.to_dict(), "intervals": rows})
     else:
-        render.print_scores(scores, predicted.name)
+        render.print_scores(scores, predicted.name, _bands(judged, reading), mode)
     for line in dict.fromkeys(line for side in sides for line in side.facts.lines()):
         render.warn(line)
 
 
-def _schemes(
-    true: Sequence[Sequence[str]], found: Sequence[Sequence[str]]
-) -> tuple[schemes.Scheme, schemes.Scheme]:
-    """The schemes of gold and predicted tags; the same where the predictions are merely untidy."""
-    scheme, _ = schemes.detect(true)
-    evidence = schemes.SchemeEvidence()
-    for tags in found:
-        evidence.add(tags)
-    other = evidence.best()
-    clearly = evidence.violations(scheme) > 10 * evidence.violations(other)
-    return scheme, other if clearly else scheme
+def _intervals(judged: Judged, reading: Reading) -> Intervals:
+    units = judged.units()[1]
+    return intervals(counts_by_unit(judged.gold, judged.predicted, reading, units))
 
 
-@dataclass(frozen=True)
-class _Side:
-    """One of the two files: how it is read, and the option that names its column of tags."""
-
-    path: Path
-    settings: ReadSettings
-    option: str
-    facts: SplitFacts
-
-    def sentences(self) -> Iterator[tuple[list[str], list[str]]]:
-        """Words and tags of each sentence."""
-        try:
-            for document in read_split("", [str(self.path)], self.settings, self.facts):
-                words, tags = document.words, document.tags
-                if tags is None:
-                    tags = tuple(written_tags(document, schemes.SCHEMES["IOB2"], self.facts))
-                for start, end in document.sentences:
-                    yield words[start:end], list(tags[start:end])
-        except DataError as error:
-            if not error.reason.startswith(("tag_column is", "word_column and")):
-                raise
-            named = error.reason.replace("word_column", "--word-column")
-            raise DataError(
-                named.replace("tag_column", self.option), error.path, error.line
-            ) from error
-
-
-def _pairs(gold: _Side, predicted: _Side) -> Iterator[tuple[list[str], list[str]]]:
-    """The tags of each sentence in both files, which must hold the same words."""
-    both = zip_longest(gold.sentences(), predicted.sentences())
-    for number, (true, found) in enumerate(both, start=1):
-        if true is None or found is None:
-            raise DataError(
-                f"ends after sentence {number - 1}, the other file goes on; expected the same "
-                "sentences in both",
-                gold.path if true is None else predicted.path,
-            )
-        if true[0] != found[0]:
-            raise DataError(_parting(true[0], found[0], number), predicted.path)
-        yield true[1], found[1]
-
-
-def _parting(true: list[str], found: list[str], number: int) -> str:
-    """Where two readings of a sentence part."""
-    for place, (a, b) in enumerate(zip(true, found, strict=False), start=1):
-        if a != b:
-            return (
-                f"word {place} of sentence {number} is {b!r}, in the gold file {a!r}; expected "
-                "the same words in both"
-            )
-    less = "fewer" if len(found) < len(true) else "more"
-    return (
-        f"sentence {number} has {less} words ({len(found)}) than in the gold file ({len(true)}); "
-        "expected the same words in both"
-    )
+def _bands(judged: Judged, reading: Reading) -> dict[str, Bands]:
+    """Intervals by label, of micro and of macro."""
+    found = _intervals(judged, reading)
+    by_label = dict(zip(judged.labels, found.labels, strict=True))
+    return {**by_label, "micro": found.micro, "macro": found.macro}

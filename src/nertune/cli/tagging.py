@@ -50,6 +50,9 @@ def predict(
         typer.Option(help="What to write.", show_default="pretty on a terminal, else jsonl"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file when all is done.")] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out entities with a lower score.")
+    ] = 0.0,
     separator: Separator = None,
     word_column: WordColumn = 0,
     word_prefix: WordPrefix = "",
@@ -62,6 +65,8 @@ def predict(
     echo 'Ada Lovelace lived in London.' | nertune predict runs/quickstart -
 
     nertune predict runs/quickstart news.txt --format jsonl --out news.jsonl
+
+    nertune predict me/my-ner@v2 news.txt
     """
     from nertune.engine import Tagger
 
@@ -78,9 +83,9 @@ def predict(
             marks = any(
                 (input or _by_ending(path)) != "columns" or _has_marks(path) for path in paths
             )
-            write_columns(tagger.tag(documents), handle, marks=marks)
+            write_columns(tagger.tag(documents, threshold), handle, marks=marks)
         else:
-            _WRITERS[chosen](tagger.tag(documents), handle)
+            _WRITERS[chosen](tagger.tag(documents, threshold), handle)
     stats = tagger.stats
     if stats.words_without_pieces or stats.cut_pieces:
         render.warn(

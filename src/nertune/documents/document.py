@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, compress, pairwise
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -247,6 +247,18 @@ class Document(_Words):
                 for entity, score in zip(entities, scores, strict=True)
             )
         return replace(self, entities=entities, tags=tuple(tags))
+
+    def with_scores_from(self, threshold: float) -> Document:
+        """Only the entities with at least this score (or none); the others' words get O."""
+        kept = [e.score is None or e.score >= threshold for e in self.entities]
+        if all(kept):
+            return self
+        tags = None if self.tags is None else list(self.tags)
+        for (first, last), keep in zip(self._touched(), kept, strict=True):
+            if tags is not None and not keep:
+                tags[first:last] = [schemes.OUTSIDE] * (last - first)
+        entities = tuple(compress(self.entities, kept))
+        return replace(self, entities=entities, tags=None if tags is None else tuple(tags))
 
     def _touched(self) -> Iterator[tuple[int, int]]:
         """For each entity the half-open range of words it shares a character with."""
