@@ -295,3 +295,19 @@ def test_threads_may_share_a_tagger(tmp_path):
     assert [[(e.start, e.end, e.label) for e in one] for one in found] == [
         [(e.start, e.end, e.label) for e in one] for one in alone
     ]
+
+
+class TestThreshold:
+    def test_only_entities_with_the_score_stay_and_the_words_of_others_get_o(self, load):
+        tagger = load("bert")
+        documents = [Document.from_text(" ".join(TEXT))]
+        [every] = tagger.tag(documents)
+        scores = sorted(entity.score for entity in every.entities)
+        middle = scores[len(scores) // 2]
+        assert scores[0] < middle
+        [document] = tagger.tag(documents, middle)
+        kept = [entity for entity in every.entities if entity.score >= middle]
+        assert list(document.entities) == kept
+        again = Document.from_words(document.words, document.tags, document.sentences)
+        assert len(again.entities) == len(kept)
+        assert again.label_spans == document.label_spans

@@ -26,6 +26,7 @@ from nertune.config import ReadSettings
 from nertune.data import FORMATS, ReadReport, read, read_stream, write_columns, write_jsonl
 from nertune.data.columns import has_marks
 from nertune.documents import Document
+from nertune.engine import Stats, Tagger
 from nertune.errors import DataError, DocumentError
 from nertune.files import whole_file
 
@@ -68,8 +69,6 @@ def predict(
 
     nertune predict me/my-ner@v2 news.txt
     """
-    from nertune.engine import Tagger
-
     report = ReadReport()
     paths = files or ["-"]
     settings = read_settings(separator, word_column, None, word_prefix, on_error)
@@ -78,15 +77,20 @@ def predict(
     )
     tagger = Tagger.load(model)
     chosen = format or ("pretty" if out is None and sys.stdout.isatty() else "jsonl")
+    tagged = tagger.tag(documents, threshold)
     with whole_file(out) if out else nullcontext(sys.stdout) as handle:
         if chosen == "conll":
             marks = any(
                 (input or _by_ending(path)) != "columns" or _has_marks(path) for path in paths
             )
-            write_columns(tagger.tag(documents, threshold), handle, marks=marks)
+            write_columns(tagged, handle, marks=marks)
         else:
-            _WRITERS[chosen](tagger.tag(documents, threshold), handle)
-    stats = tagger.stats
+            _WRITERS[chosen](tagged, handle)
+    _tell(tagger.stats, report)
+
+
+def _tell(stats: Stats, report: ReadReport) -> None:
+    """What was not seen, skipped or mended."""
     if stats.words_without_pieces or stats.cut_pieces:
         render.warn(
             f"{stats.words_without_pieces} words are unknown to the tokenizer and got O; "
