@@ -7,7 +7,7 @@ ifneq ($(wildcard ../shared/data),)
 export NERTUNE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help quickstart setup test test-fast check clean
+.PHONY: help quickstart setup test test-fast check clean chromium
 
 help:
 	@echo "make quickstart   train a small recogniser on the embedded corpus and try it"
@@ -22,7 +22,7 @@ quickstart: .venv/quickstart
 
 setup: .venv/dev
 
-test: .venv/dev
+test: .venv/dev chromium
 	$(BIN)/python -m pytest -o addopts="-q --strict-markers"
 
 test-fast: .venv/dev
@@ -32,6 +32,13 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/contracts/test_architecture.py
+
+# For the tests of the pages. Where it cannot be had they are skipped, and say so.
+chromium:
+	@command -v chromium >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
+	  echo "no chromium: the browser tests will be skipped; as root: apt-get install chromium"
 
 .venv/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

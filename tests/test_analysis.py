@@ -154,3 +154,13 @@ def test_a_bootstrap_draws_documents_only_where_there_are_enough():
     name, units = few.units()
     assert name == "sentences"
     assert units[-1] == 39
+
+
+def test_a_label_named_none_is_a_label_like_others():
+    split = Judged(
+        ["a", "b", "c"], ["O", "B-none", "B-X"], np.array([1, 0, 2]), np.array([1, 1, 0]),
+        np.array([True, False, False]), np.array([True, False, False]),
+    )  # fmt: skip
+    table = confusion(split, entity_errors(split))
+    assert table.labels == ["X", "none", NONE]
+    assert table.counts == [[0, 0, 1], [0, 1, 0], [0, 1, 0]]

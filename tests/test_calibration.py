@@ -140,3 +140,8 @@ def test_no_bin_is_an_error() -> None:
 def test_fewer_gold_entities_than_right_ones_are_an_error() -> None:
     with pytest.raises(DataError, match="n_gold is 1"):
         thresholds(np.ones(2), np.ones(2, bool), 1)
+
+
+def test_right_and_wrong_as_numbers_are_refused():
+    with pytest.raises(DataError, match="is_right holds int64; expected True and False"):
+        thresholds(np.array([0.9, 0.1]), np.array([1, 0]), 2)

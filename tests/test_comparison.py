@@ -163,7 +163,7 @@ def test_the_seed_decides_and_blocks_of_draws_do_not(monkeypatch: pytest.MonkeyP
          "95 % interval 0.0 to 0.6, p = 0.04)"),
         (0.90, 0.901, (0.001, 0.006), 0.06,
          "no difference shown between A and B (B minus A: 0.1 F1, "
-         "95 % interval 0.1 to 0.6, p = 0.06)"),
+         "95 % interval 0.1 to 0.6, p = 0.06; the interval leaves out 0, but p is not below 0.05)"),
     ],
 )  # fmt: skip
 def test_the_verdict_in_words(

@@ -28,8 +28,8 @@ from nertune.scoring import (
 
 ErrorKind = Literal["boundary", "type", "both", "missed", "spurious"]
 KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
-NONE = "none"
-"""Stands in a confusion for the side that has no entity."""
+NONE = "no entity"
+"""Stands in a confusion for the side that has no entity; with its space it can be no label."""
 
 _LEAST_DOCUMENTS = 30
 _LENGTHS = ((1, "1"), (2, "2"), (3, "3"), (4, "4 or more"))

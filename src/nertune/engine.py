@@ -92,9 +92,10 @@ class Tagger:
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
         return cls(TorchRuntime(load_model(bundle), place), bundle.settings, bundle.tokenizer)
 
-    def __call__(self, text: str) -> list[Entity]:
+    def __call__(self, text: str, threshold: float = 0.0) -> list[Entity]:
         """The entities of one raw text, in order; `text[e.start:e.end] == e.text`.
 
+        threshold: entities with a lower score are left out.
         Raises DocumentError for anything but a string of valid Unicode.
         """
         if not isinstance(text, str):
@@ -102,7 +103,7 @@ class Tagger:
                 f"tagger(...) reads one string, got {type(text).__name__}; "
                 "for several use tagger.tag(Document.from_text(t) for t in texts)"
             )
-        return list(next(self.tag([Document.from_text(text)])).entities)
+        return list(next(self.tag([Document.from_text(text)], threshold)).entities)
 
     def tag(self, documents: Iterable[Document], threshold: float = 0.0) -> Iterator[Document]:
         """Each document with the predicted tags and entities in place of its own, in order.

@@ -23,6 +23,7 @@ from nertune.scoring import Scores, score_ids
 from nertune.splits import GoldSplit, load_gold
 from nertune.statistics import counts_by_unit, intervals
 
+_LEAST_ENTITIES = 100
 _CALIBRATION_ENTITIES = 4000
 
 
@@ -194,19 +195,20 @@ def _words_of_share(gold: GoldSplit, process: int, n_processes: int) -> npt.NDAr
     return np.repeat(mine, [document.n_words for document in gold.documents])
 
 
-def fit_temperature(decoder: Decoder, emissions: Floats, judged: Judged) -> float:
+def fit_temperature(decoder: Decoder, emissions: Floats, judged: Judged) -> float | None:
     """The temperature under which entity scores are most honest on a split.
 
     It minimises the log loss of the predicted entities' scores against which of them are right
     (temperature scaling, Guo et al. 2017, for whole entities), by golden-section search between
-    1/8 and 8. emissions: (n_words, n_tags). No entity changes. 1 where nothing was predicted.
+    1/8 and 8. emissions: (n_words, n_tags). No entity changes. None for fewer than 100 predicted
+    entities, which could be right or wrong by chance.
     """
     starts = _first_sentences(judged, _CALIBRATION_ENTITIES)
     n_words = int(starts[-1])
     n_entities = int(np.searchsorted(judged.found_entities[0], n_words))
     right = judged.found_right[:n_entities]
-    if not n_entities:
-        return 1.0
+    if n_entities < _LEAST_ENTITIES:
+        return None
 
     def loss(log_temperature: float) -> float:
         one = replace(decoder, temperature=math.exp(log_temperature))

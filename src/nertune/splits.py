@@ -237,6 +237,8 @@ def load_gold(
             f"{', '.join(paths)}: no document is left, {facts.report.skipped.total()} were "
             f"skipped; expected some to score. Read them with on_error=repair"
         )
+    if not facts.words:
+        raise DataError(f"{', '.join(paths)}: holds no word; expected annotated text to score")
     facts.count_tags(documents, flat_tags(documents))
     facts.count_broken()
     tags = [tag for document in documents for tag in gold_tags(document, scheme, facts)]

@@ -105,8 +105,9 @@ class TestTrain:
         commit = hub.repos["me/x"].commits[-1]
         assert f"The model is on the Hub: {hub.url}/me/x/commit/{commit.sha}" in ended.worked()
         assert hub.repos["me/x"].private
-        assert "warning" not in ended.err
+        assert "push.repo" not in ended.err
         model = tmp_path / "run" / "model"
+        assert commit.files["README.md"] == (model / "README.md").read_bytes()
         assert commit.files["model.safetensors"] == (model / "model.safetensors").read_bytes()
         assert not list((tmp_path / "run").glob(".push*"))
 

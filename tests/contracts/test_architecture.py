@@ -27,7 +27,7 @@ ORDER = (
     "errors", "files", "schemes", "documents", "splitting", "scoring", "statistics", "analysis",
     "config", "data", "splits", "pairing", "encoding", "corpus", "batching", "decoding", "bundle",
     "modelhub", "model", "runtimes", "engine", "nertune", "evaluation", "training", "autopush",
-    "reports", "testing", "cli", "__main__",
+    "reports", "card", "testing", "cli", "__main__",
 )  # fmt: skip
 
 MEANING = (
@@ -52,7 +52,7 @@ DOORS = {
         "autopush": ANYWHERE,
         "testing": ANYWHERE,
     },
-    "huggingface_hub": {"modelhub": IN_FUNCTIONS},
+    "huggingface_hub": {"modelhub": IN_FUNCTIONS, "card.metadata": IN_FUNCTIONS},
     "accelerate": {"training": ANYWHERE},
     "datasets": {"data.hub": IN_FUNCTIONS},
     "pyarrow": {"data.tables": IN_FUNCTIONS, "data.parquet": IN_FUNCTIONS},

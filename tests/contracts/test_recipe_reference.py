@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -40,7 +41,9 @@ def rows(model: type[BaseModel], prefix: str) -> list[str]:
             continue
         default = field.get_default(call_default_factory=True)
         shown = "**required**" if default is PydanticUndefined else f"`{show(default)}`"
-        lines.append(f"| `{prefix}{name}` | {shown} | {field.description or ''} |")
+        values = get_args(inner) if get_origin(inner) is Literal else ()
+        choices = f"; one of {', '.join(f'`{value}`' for value in values)}" if values else ""
+        lines.append(f"| `{prefix}{name}` | {shown} | {field.description or ''}{choices} |")
     return lines
 
 

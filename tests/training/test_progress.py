@@ -41,9 +41,13 @@ class TestOutput:
         lines = told[False].splitlines()
         assert "\x1b" not in told[False]
         assert "nan" not in told[False]
-        assert len(lines) == 6
-        assert all(EVALUATION.fullmatch(line) for line in lines[3:5])
-        assert lines[5].startswith("kept: the weights after epoch ")
+        facts, rest = lines[:3], lines[3:]
+        assert [line.split()[0] for line in facts] == ["train", "dev", "test"]
+        assert re.fullmatch(r"\d+ steps, \d+ an epoch", rest[0])
+        kept = [line for line in rest[1:] if not line.startswith("warning: ")]
+        assert len(kept) == 3
+        assert all(EVALUATION.fullmatch(line) for line in kept[:2])
+        assert kept[2].startswith("kept: the weights after epoch ")
 
     def test_a_terminal_gets_a_bar_that_is_taken_away_at_the_end(self, told):
         shown = told[True]

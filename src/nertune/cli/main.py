@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command("quickstart", rich_help_panel="Train")(training.quickstart)
 app.command("train", rich_help_panel="Train")(training.train)
 app.command("predict", rich_help_panel="Use")(tagging.predict)
+app.command("card", rich_help_panel="Use")(sharing.card)
 app.command("push", rich_help_panel="Use")(sharing.push)
 app.command("evaluate", rich_help_panel="Score")(scores.evaluate)
 app.command("score", rich_help_panel="Score")(scores.score)

@@ -101,7 +101,7 @@ def print_sections(sections: Sequence[Section]) -> None:
     for section in sections:
         out.print(_text(section.name, "bold"))
         for line in section.text:
-            say(line)
+            out.print(_text(line))
         for one in section.tables:
             _print_table(one)
         out.print()
@@ -117,8 +117,11 @@ def _print_table(one: ReportTable) -> None:
         else:
             table.add_column(_text(name), justify="right", no_wrap=True)
     for i, row in enumerate(one.rows):
-        table.add_row(*map(_text, row), style="bold" if i in one.totals else "")
+        style = "bold" if i in one.totals else "dim" if i in one.faint else ""
+        table.add_row(*map(_text, (one.name_of(i), *row[1:])), style=style)
     out.print(table)
+    if one.note:
+        out.print(_text(one.note, "dim"))
 
 
 def print_spreads(title: str, rows: dict[str, tuple[float, float]]) -> None:

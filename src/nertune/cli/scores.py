@@ -21,6 +21,7 @@ from nertune.cli.options import (
     WordPrefix,
     read_settings,
 )
+from nertune.errors import RecipeError
 from nertune.evaluation import evaluate_file
 from nertune.modelhub import open_bundle
 from nertune.pairing import Side, pair, schemes_of
@@ -102,6 +103,12 @@ def score(
 
     nertune score test_predictions.conll test_predictions.conll --gold-column 1
     """
+    if on_error == "skip":
+        raise RecipeError(
+            "--on-error skip",
+            ["a sentence left out of one file would leave its predictions without their gold; "
+             "expected stop or repair"],
+        )  # fmt: skip
     settings = read_settings(separator, word_column, gold_column, "", on_error)
     others = settings.model_copy(update={"tag_column": predicted_column})
     sides = (
@@ -131,8 +138,22 @@ def score(
         render.print_json({**what, **scores.to_dict(), "intervals": rows})
     else:
         render.print_scores(scores, predicted.name, _bands(judged, reading), mode)
+    if mode == "strict":
+        _tell_dropped(judged, reading)
     for line in dict.fromkeys(line for side in sides for line in side.facts.lines()):
         render.warn(line)
+
+
+def _tell_dropped(judged: Judged, strict: Reading) -> None:
+    """How many entities strict mode left out, which conlleval would read."""
+    for name, ids in (("gold", judged.gold), ("predicted", judged.predicted)):
+        n_all, n_kept = (len(how.entities(ids)[0]) for how in (judged.reading, strict))
+        if n_all != n_kept:
+            scheme = strict.scheme.name if strict.scheme else ""
+            render.warn(
+                f"{name}: strict mode reads {n_kept:,} entities where conlleval reads {n_all:,}; "
+                f"what breaks {scheme} is not counted"
+            )
 
 
 def _intervals(judged: Judged, reading: Reading) -> Intervals:

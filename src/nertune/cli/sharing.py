@@ -1,4 +1,4 @@
-"""nertune push."""
+"""nertune push and nertune card."""
 
 from __future__ import annotations
 
@@ -44,3 +44,53 @@ def push(
     if not pushed.changed:
         render.warn(f"{repo}: held the very same files already; nothing was changed")
     render.say(pushed.url)
+
+
+def card(
+    run: Annotated[Path, typer.Argument(help="Run folder of 'nertune train', or model folder.")],
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--license", "--licence", help="Of the model, as apache-2.0.",
+            show_default="the recipe's",
+        ),
+    ] = None,
+    repo: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the model will be on the Hub, as user/name: the examples load it from "
+            "there.",
+            show_default="the recipe's push.repo",
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(help="Run folder of another model to compare with; may be repeated."),
+    ] = None,
+    examples: Annotated[
+        bool, typer.Option(help="Show names and sentences of the data.")
+    ] = True,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write.", show_default="README.md of the model")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a card that was edited by hand.")
+    ] = False,
+) -> None:
+    """Write the model card: what the model finds, how to use it, how good it is, where it ends.
+
+    'nertune push' uploads it with the model. A card that nobody has edited is written anew.
+
+    [dim]Examples:[/]
+
+    nertune card runs/quickstart --license apache-2.0 --repo me/my-ner
+
+    nertune card runs/large --compare runs/small --compare runs/tiny
+    """
+    from nertune.card import CardOptions, write_card
+
+    options = CardOptions(licence, repo, tuple(compare or ()), examples)
+    written = write_card(run, options, out=out, overwrite=overwrite)
+    for line in written.missing:
+        render.warn(line)
+    render.say(str(written.path))

@@ -170,12 +170,23 @@ def _auto_push(recipe: Recipe) -> Any:
 def _finish_push(push: Any, folder: Path) -> None:
     """Push the finished model, and say where it is or how to push it later."""
     _say_busy(push)
+    _write_card(folder)
     url = push.finish(folder / "model")
     if url:
         render.say(f"\nThe model is on the Hub: {url}")
     else:
         place = shlex.quote(str(folder))
         render.warn(f"the model was not pushed; later: {_program()} push {place} {push.repo}")
+
+
+def _write_card(folder: Path) -> None:
+    """The card that goes to the Hub with the model."""
+    from nertune.card import CardOptions, write_card
+
+    try:
+        write_card(folder, CardOptions())
+    except NertuneError as error:
+        render.warn(f"no model card was written: {error}")
 
 
 def _train_seeds(recipe: Recipe, folder: Path, seeds: list[int], options: dict[str, bool]) -> None:

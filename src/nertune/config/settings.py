@@ -120,6 +120,9 @@ class DataSettings(ReadSettings):
     `$NAME` in a path is an environment variable; `nertune:` stands for the installed package.
     """
 
+    name: str | None = Field(
+        None, description="what the text is called, as CoNLL-2002 Spanish, for the model card"
+    )
     train: list[str] = Field(
         min_length=1, description="one file or several; with dataset: its splits"
     )
@@ -246,6 +249,12 @@ class Recipe(Settings):
 
     name: str = Field("run", pattern=r"^\w[\w.-]*$", description="names the run folder")
     language: str | None = Field(None, description="ISO code, for the model card")
+    license: str | None = Field(
+        None, description="licence of the model, as apache-2.0, for the model card"
+    )
+    description: str | None = Field(
+        None, description="what the model is for, in Markdown, for the model card"
+    )
     data: DataSettings
     model: ModelSettings
     window: WindowSettings = WindowSettings()

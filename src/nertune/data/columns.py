@@ -22,7 +22,7 @@ from nertune.documents import Document
 from nertune.errors import DataError
 
 _MARK = r"(?:\d+[ \t]+)?-DOCSTART-?(?=\s|$)|#[ \t]?DOCSTART\b|#[ \t]newdoc\b"
-_MARK_LINE = re.compile(_MARK)
+_MARK_LINE = re.compile(_MARK, re.ASCII)  # the same rule as for bytes
 _ANY_MARK = re.compile(rf"^(?:\xef\xbb\xbf)?(?:{_MARK})".encode(), re.MULTILINE)
 _METADATA = re.compile(r"#\s+(?:[\w.:-]+\s+=(?:\s|$)|newpar\b|sent_id\b|id\s+\S+\s+domain=)")
 _ODD_SPACE = re.compile(r"[^\S \t\n]")

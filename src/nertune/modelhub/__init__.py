@@ -1,4 +1,4 @@
-"""Models on the Hugging Face Hub, pushed and fetched: the only import of `huggingface_hub`.
+"""Models on the Hugging Face Hub, pushed and fetched: the one door to the Hub.
 
 The access token comes from where huggingface_hub looks for it (HF_TOKEN, the login); it stands in
 no message of ours, and none of ours is chained to an error that may hold it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
@@ -13,22 +13,27 @@ from typing import Any
 
 import numpy as np
 
-import nertune
 from nertune.analysis import Judged
 from nertune.bundle import load_bundle
 from nertune.config import ReadSettings
 from nertune.errors import DataError
-from nertune.files import make_folder, whole_file
+from nertune.reports.curves import curve_plots, curve_words
 from nertune.reports.facts import Curve, ModelFacts, curve_of, model_facts, read_json
-from nertune.reports.pages import html_page
-from nertune.reports.sections import curve_plots, curve_words
-from nertune.reports.tables import Section, Table, markdown, percent, span
+from nertune.reports.pages import html_page, markdown_head, write_texts
+from nertune.reports.plots import Bar, bars
+from nertune.reports.tables import Plot, Section, Table, few, markdown, percent, span
 from nertune.schemes import labels_of
 from nertune.scoring import Counts, Ints
 from nertune.splits import flat_tags, read_split
 from nertune.statistics import Comparison, Intervals, compare, counts_by_unit, intervals
 
 PREDICTIONS = "test_predictions.conll"
+_WIDEST_NAMES = 48  # letters; with more of them in its head a table is too wide for a terminal
+_METHOD = (
+    "A run is called better where p is below 0.05 and the interval of the difference leaves out 0: "
+    "approximate randomisation, and a paired bootstrap of the test text. That is said of these "
+    "trained models, not of their recipes: with another seed a recipe gives another model."
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class RunScores:
     tags, to tell whether two runs were tested on the same.
     """
 
+    folder: Path
     model: ModelFacts
     counts: Ints
     labels: list[str]
@@ -88,7 +94,7 @@ class RunComparison:
                 for run in self.runs
             ],
             "pairs": [
-                {"a": a, "b": b, **(pair.to_dict() if pair else {"difference": None})}
+                {"run_a": a, "run_b": b, **(pair.to_dict() if pair else {"difference": None})}
                 for a, b, pair in self.pairs
             ],
         }
@@ -99,12 +105,27 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
 
     Raises DataError for a run without test predictions, BundleError for one without a model.
     """
-    runs = [read_run(Path(folder)) for folder in folders]
+    runs = _named_apart([read_run(Path(folder)) for folder in folders])
     pairs = [
         (a.model.name, b.model.name, compare(*_aligned(a, b)) if a.digest == b.digest else None)
         for a, b in combinations(runs, 2)
     ]
     return RunComparison(runs, pairs)
+
+
+def _named_apart(runs: Sequence[RunScores]) -> list[RunScores]:
+    """Runs of one name with as much of their paths as tells them apart; one twice is numbered."""
+    ends = [["/".join(run.folder.parts[-n:]) for n in range(1, len(run.folder.parts) + 1)]
+            for run in runs]  # fmt: skip
+    named: list[RunScores] = []
+    for run, own in zip(runs, ends, strict=True):
+        others = {end for other in ends if other != own for end in other}
+        name = next(end for end in own if end not in others or end == own[-1])
+        times = 1 + sum(other.folder == run.folder for other in named)
+        name = f"{name} ({times})" if times > 1 else name
+        curve = replace(run.curve, name=name) if run.curve else None
+        named.append(replace(run, model=replace(run.model, name=name), curve=curve))
+    return named
 
 
 def read_run(folder: Path) -> RunScores:
@@ -119,16 +140,18 @@ def read_run(folder: Path) -> RunScores:
         )
     judged = read_predictions(path)
     counts = counts_by_unit(judged.gold, judged.predicted, judged.reading, judged.units()[1])
-    scores = read_json(bundle.folder.parent / "scores.json")
+    run = bundle.folder.parent.resolve()
+    test = read_json(run / "scores.json").get("test")
     facts = model_facts(bundle, labels_of(bundle.settings.tags))
     return RunScores(
+        run,
         facts,
         counts,
         judged.labels,
         intervals(counts),
         _digest(judged),
-        scores.get("test", {}).get("words_per_second"),
-        curve_of(bundle.folder.parent, facts.name),
+        test.get("words_per_second") if isinstance(test, dict) else None,
+        curve_of(run, facts.name),
     )
 
 
@@ -154,9 +177,13 @@ def read_predictions(path: Path) -> Judged:
 
 
 def _digest(judged: Judged) -> str:
-    tags = (judged.tags[i] for i in judged.gold.tolist())
-    text = "\n".join(map(" ".join, zip(judged.words, tags, strict=True)))
-    return sha256(text.encode() + judged.starts.tobytes()).hexdigest()
+    """Of words, sentences, documents and gold entities, in whatever scheme they are written."""
+    first, last, label = judged.gold_entities
+    names = [judged.labels[i] for i in label.tolist()]
+    entities = zip(first.tolist(), last.tolist(), names, strict=True)
+    text = "\n".join([*judged.words, *(f"{a} {b} {name}" for a, b, name in entities)])
+    edges = judged.starts.tobytes() + judged.document_starts.tobytes()
+    return sha256(text.encode() + edges).hexdigest()
 
 
 def _aligned(a: RunScores, b: RunScores) -> tuple[Ints, Ints]:
@@ -172,7 +199,15 @@ def _aligned(a: RunScores, b: RunScores) -> tuple[Ints, Ints]:
 
 def comparison_sections(comparison: RunComparison) -> list[Section]:
     """The comparison as tables, sentences and plots."""
-    runs = comparison.runs
+    curves = [run.curve for run in comparison.runs if run.curve and run.curve.dev_f1]
+    sections = [_runs(comparison.runs), _verdicts(comparison), _by_label(comparison)]
+    if curves:
+        words = [line for curve in curves for line in curve_words(curve)]
+        sections.append(Section("Training", words, (), curve_plots(curves)))
+    return sections
+
+
+def _runs(runs: Sequence[RunScores]) -> Section:
     rows = [
         [
             run.model.name,
@@ -187,34 +222,90 @@ def comparison_sections(comparison: RunComparison) -> list[Section]:
     ]
     columns = ("run", "F1", "95 % interval", "MB", "M params", "words/s", "train min")
     best = max(range(len(runs)), key=lambda i: runs[i].micro.f1)
+    text = (
+        "F1 of whole entities, as conlleval counts. Speed and minutes are those of the machine "
+        "that each run was trained on."
+    )
+    plot = bars(
+        "F1 by run",
+        [
+            Bar(run.model.name, run.micro.f1,
+                (run.intervals.micro.f1.low, run.intervals.micro.f1.high))
+            for run in runs
+        ],
+    )  # fmt: skip
+    return Section(
+        "Runs on their test split",
+        [text],
+        [Table("", columns, rows, frozenset({best}))],
+        [Plot(plot, "F1 and its 95 % interval. Intervals may overlap though one run is better.")],
+    )
+
+
+def _verdicts(comparison: RunComparison) -> Section:
+    """One sentence where there is one pair, else a table of the pairs that can be compared."""
+    tested = [(a, b, pair) for a, b, pair in comparison.pairs if pair]
+    if not tested or len(comparison.pairs) == 1:
+        text = comparison.verdicts() if len(comparison.pairs) == 1 else [_apart(comparison.runs)]
+        return Section("Is one better?", [*text, *([_METHOD] if tested else [])])
+    rows = [
+        [a, b, f"{100 * pair.difference:+.2f}", span(pair.interval.low, pair.interval.high),
+         f"{pair.p:.2g}" if pair.p >= 0.001 else "< 0.001",
+         ("B" if pair.difference > 0 else "A") if pair.shown else "not shown"]
+        for a, b, pair in tested
+    ]  # fmt: skip
+    columns = ("A", "B", "B - A", "95 % interval", "p", "better")
+    text = [_METHOD]
+    if len(tested) > 1:
+        text.append("p is that of each pair by itself, not corrected for their number.")
+    if len(tested) < len(comparison.pairs):
+        text.append(_apart(comparison.runs))
+    return Section(
+        "Is one better?", text, [Table("", columns, rows, text_columns=frozenset({1, 5}))]
+    )
+
+
+def _apart(runs: Sequence[RunScores]) -> str:
+    """Which runs were tested on the same text."""
+    groups: dict[str, list[str]] = {}
+    for run in runs:
+        groups.setdefault(run.digest, []).append(run.model.name)
+    return (
+        "Only runs on the same test text can be compared. Tested alike: "
+        + "; ".join(" and ".join(names) for names in groups.values()) + "."
+    )  # fmt: skip
+
+
+def _by_label(comparison: RunComparison) -> Section:
+    """F1 by label, one column a run; the support where it is that of all."""
+    runs = comparison.runs
     labels = sorted({label for run in runs for label in run.labels})
-    by_label = [[label, *(percent(run.label(label).f1) for run in runs)] for label in labels]
-    sections = [
-        Section("Runs on their test split", (), [Table("", columns, rows, frozenset({best}))]),
-        Section("Is one better?", comparison.verdicts()),
-        Section(
-            "F1 by label", (), [Table("", ("label", *(r.model.name for r in runs)), by_label)]
-        ),
-    ]
-    curves = [run.curve for run in runs if run.curve and run.curve.dev_f1]
-    if curves:
-        words = [line for curve in curves for line in curve_words(curve)]
-        sections.append(Section("Training", words, (), curve_plots(curves)))
-    return sections
+    alike = len({run.digest for run in runs}) == 1
+    rows, supports = [], []
+    for label in labels:
+        counts = [run.label(label) for run in runs]
+        row = [label, *(percent(one.f1) for one in counts)]
+        if alike:
+            row.append(f"{counts[0].gold:,}")
+        rows.append(row)
+        supports.append(min(one.gold for one in counts))
+    names = [run.model.name for run in runs]
+    text = []
+    if sum(map(len, names)) > _WIDEST_NAMES:
+        text = ["Runs: " + ", ".join(f"{i} {name}" for i, name in enumerate(names, 1)) + "."]
+        names = [str(i) for i in range(1, len(names) + 1)]
+    columns = ("label", *names, *(["support"] if alike else []))
+    return Section("F1 by label", text, [Table("", columns, rows, faint=few(supports))])
 
 
 def write_comparison(comparison: RunComparison, folder: Path) -> list[Path]:
     """Write compare.html, compare.md and compare.json; returns their paths."""
-    make_folder(folder)
     sections = comparison_sections(comparison)
     title = "Comparison: " + ", ".join(run.model.name for run in comparison.runs)
-    head = f"# {title}\n\nnertune {nertune.__version__}, {time.strftime('%Y-%m-%d')}\n\n"
+    head = markdown_head(title, time.strftime("%Y-%m-%d"))
     texts = {
         "compare.html": html_page("compare.html.j2", {"title": title, "sections": sections}),
-        "compare.md": head + markdown(sections),
+        "compare.md": f"{head}\n\n{markdown(sections)}\n",
         "compare.json": json.dumps(comparison.to_dict(), indent=1, ensure_ascii=False) + "\n",
     }
-    for name, text in texts.items():
-        with whole_file(folder / name) as handle:
-            handle.write(text)
-    return [folder / name for name in texts]
+    return write_texts(folder, texts)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from nertune.bundle import Bundle
 from nertune.config import Recipe, load_recipe
-from nertune.errors import NertuneError
+from nertune.errors import BundleError, NertuneError
 
 
 @dataclass(frozen=True)
 class Curve:
     """How a training went: by epoch the mean training loss, dev loss and dev F1.
 
-    best: the epoch whose weights were kept. overfits: the epoch from which on dev loss rises for
-    good while training loss falls; None where it never does.
+    best: the epoch whose weights were kept. lowest: that with the lowest dev loss. overfits: the
+    one after it, from which on dev loss is higher; None where there is none.
     """
 
     name: str
@@ -35,12 +36,18 @@ class Curve:
         return next((epoch for epoch, f1 in self.dev_f1 if f1 == best), None)
 
     @property
+    def lowest(self) -> float | None:
+        """The first epoch with the lowest dev loss."""
+        lowest = min((loss for _, loss in self.dev_loss), default=None)
+        return next((epoch for epoch, loss in self.dev_loss if loss == lowest), None)
+
+    @property
     def overfits(self) -> float | None:
         """The first epoch after that with the lowest dev loss; None where that is the last."""
-        lowest = min((loss for _, loss in self.dev_loss), default=None)
-        behind = [epoch for epoch, loss in self.dev_loss if loss == lowest]
-        later = [epoch for epoch, _ in self.dev_loss if behind and epoch > behind[0]]
-        return later[0] if later else None
+        lowest = self.lowest
+        return next(
+            (epoch for epoch, _ in self.dev_loss if lowest is not None and epoch > lowest), None
+        )
 
 
 @dataclass(frozen=True)
@@ -69,13 +76,14 @@ class ModelFacts:
 
 def model_facts(bundle: Bundle, labels: Iterable[str]) -> ModelFacts:
     """The facts of a bundle, and of the run folder it lies in."""
-    run = bundle.folder.parent if bundle.folder.name == "model" else None
+    folder = bundle.folder.resolve()
+    run = folder.parent if folder.name == "model" else None
     recipe = _recipe(run) if run else None
     scores = read_json(run / "scores.json") if run else {}
     weights = list(bundle.folder.glob("*.safetensors"))
     settings = bundle.settings
     return ModelFacts(
-        name=run.name if run else bundle.folder.name,
+        name=run.name if run else folder.name,
         scheme=settings.scheme,
         labels=tuple(labels),
         n_parameters=sum(map(_n_parameters, weights)),
@@ -84,19 +92,30 @@ def model_facts(bundle: Bundle, labels: Iterable[str]) -> ModelFacts:
         shapes=settings.shapes,
         language=settings.language,
         recipe=recipe,
-        training=scores.get("training", {}),
+        training=_speed(scores.get("training")),
     )
 
 
+def _speed(training: Any) -> dict[str, Any]:
+    """How long a training took; empty where its run folder does not say it in full."""
+    known = isinstance(training, dict) and all(
+        _is_finite(training.get(key)) for key in ("seconds", "words_per_second")
+    )
+    return training if known else {}
+
+
 def curve_of(run: Path, name: str) -> Curve | None:
-    """The training curves of a run folder; None where it has none."""
+    """The training curves of a run folder; None where it has none.
+
+    A loss that is no finite number, of a training that diverged, has no place in a plot or in JSON.
+    """
     path = run / "metrics.jsonl"
     if not path.is_file():
         return None
     curve = Curve(name)
     losses: list[float] = []
     for row in _rows(path):
-        if isinstance(row.get("loss"), float):
+        if _is_finite(row.get("loss")):
             losses.append(row["loss"])
         if "eval_f1" not in row:
             continue
@@ -104,9 +123,13 @@ def curve_of(run: Path, name: str) -> Curve | None:
             curve.train_loss.append((row["epoch"], sum(losses) / len(losses)))
             losses = []
         for points, key in ((curve.dev_loss, "eval_loss"), (curve.dev_f1, "eval_f1")):
-            if row.get(key) is not None:
+            if _is_finite(row.get(key)):
                 points.append((row["epoch"], row[key]))
     return curve
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -119,11 +142,14 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
+    """The lines of a log that can be used; the last one of a run that was killed may be cut."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            yield json.loads(line)
-        except ValueError:  # the last line of a run that was killed
+            row = json.loads(line)
+        except ValueError:
             continue
+        if isinstance(row, dict) and _is_finite(row.get("epoch")):
+            yield row
 
 
 def _recipe(run: Path) -> Recipe | None:
@@ -135,12 +161,12 @@ def _recipe(run: Path) -> Recipe | None:
 
 
 def _n_parameters(path: Path) -> int:
-    total = 0
-    with safe_open(str(path), framework="numpy") as weights:
-        for name in weights.keys():  # noqa: SIM118 - no mapping
-            shape = weights.get_slice(name).get_shape()
-            size = 1
-            for length in shape:
-                size *= length
-            total += size
-    return total
+    try:
+        with safe_open(str(path), framework="numpy") as weights:
+            names = weights.keys()
+            return sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
+    except SafetensorError as error:
+        raise BundleError(
+            f"{path}: the weights cannot be read ({error}); copy the whole model folder, or train "
+            "again"
+        ) from error

@@ -4,54 +4,55 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import nertune
-from nertune.analysis import KINDS, EntityError
+from nertune.analysis import KINDS, NONE
 from nertune.files import make_folder, whole_file
+from nertune.reports.errors import examples, listed_errors
 from nertune.reports.report import Report
 from nertune.reports.sections import headlines, sections
-from nertune.reports.tables import markdown
+from nertune.reports.tables import Table, escaped, markdown, markdown_table
 
-MOST_ERRORS = 5000
-_EXAMPLES = 20
-
-
-@dataclass(frozen=True)
-class ShownError:
-    """An error as the page shows it: runs of text, each with its kind of mark and its label."""
-
-    kind: str
-    gold: str
-    predicted: str
-    sentence: int
-    score: float | None
-    runs: list[tuple[str, str]]
+LIST_BYTES = 4_000_000
+"""How much of the page the list of errors may take; report.json has all of them."""
+SHOWN_AT_ONCE = 100
+_EXAMPLES = 5
 
 
 def write_report(report: Report, folder: Path) -> list[Path]:
     """Write report.html, report.md and report.json; each appears whole. Returns their paths."""
-    make_folder(folder)
     texts = {
         "report.html": report_html(report),
         "report.md": report_markdown(report),
         "report.json": json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n",
     }
+    return write_texts(folder, texts)
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write files into a folder, made if need be; each appears whole. Returns their paths."""
+    make_folder(folder)
     for name, text in texts.items():
         with whole_file(folder / name) as handle:
             handle.write(text)
     return [folder / name for name in texts]
 
 
-def report_html(report: Report) -> str:
+def report_html(report: Report, list_bytes: int = LIST_BYTES) -> str:
     """The report as one page."""
-    shown = [shown_error(report, error) for error in report.errors[:MOST_ERRORS]]
+    shown = listed_errors(report, list_bytes)
+    labels = {
+        side: _none_last(span[2] if span else NONE for span in spans)
+        for side, spans in (
+            ("gold", [error.gold for error in report.errors]),
+            ("predicted", [error.predicted for error in report.errors]),
+        )
+    }
     return html_page(
         "report.html.j2",
         {
@@ -59,28 +60,60 @@ def report_html(report: Report) -> str:
             "date": report.date,
             "headlines": headlines(report),
             "sections": sections(report),
+            "notes": report.notes,
             "errors": shown,
             "n_errors": len(report.errors),
+            "at_once": SHOWN_AT_ONCE,
             "kinds": KINDS,
-            "labels": sorted({error.gold or error.predicted for error in shown}),
+            "labels": labels,
         },
     )
 
 
+def _none_last(labels: Iterable[str]) -> list[str]:
+    return sorted(set(labels), key=lambda label: (label == NONE, label))
+
+
 def report_markdown(report: Report) -> str:
-    """The report as Markdown, with the first errors as examples."""
-    head = [f"# {report.title}", "", f"nertune {nertune.__version__}, {report.date}", ""]
-    for one in headlines(report):
-        head.append(f"- {one.name}: {one.value}" + (f" ({one.note})" if one.note else ""))
-    lines = ["## Examples of errors", ""]
-    for error in report.errors[:_EXAMPLES]:
-        shown = shown_error(report, error)
+    """The report as Markdown, with some errors of each kind as examples."""
+    figures = Table(
+        "", ("", "", ""), [[one.name, one.value, one.note] for one in headlines(report)],
+        totals=frozenset({0}), text_columns=frozenset({2}),
+    )  # fmt: skip
+    parts = [
+        markdown_head(report.title, report.date),
+        markdown_table(figures),
+        *(f"Note: {escaped(note)}" for note in report.notes),
+        markdown(sections(report)),
+        _examples(report),
+    ]
+    return "\n\n".join(parts)
+
+
+def markdown_head(title: str, date: str) -> str:
+    """Title, version and date."""
+    return f"# {escaped(title)}\n\nnertune {nertune.__version__}, {date}"
+
+
+def _examples(report: Report) -> str:
+    if not report.errors:
+        return "## Examples of errors\n\nThere is no error.\n"
+    lines = [
+        "## Examples of errors",
+        "",
+        f"Up to {_EXAMPLES} of each kind, **the words in question** bold; all "
+        f"{len(report.errors):,} are in report.json.",
+        "",
+        "| kind | gold | predicted | text |",
+        "|---|---|---|---|",
+    ]
+    for error in examples(report, _EXAMPLES):
         text = "".join(
-            f"[{run}]" if mark else run for run, mark in shown.runs
+            f"**{escaped(run)}**" if mark else escaped(run) for run, mark in error.runs
         )
-        sides = f"gold {shown.gold or 'none'}, predicted {shown.predicted or 'none'}"
-        lines.append(f"- {shown.kind} ({sides}): {text}")
-    return "\n".join(head) + "\n" + markdown(sections(report)) + "\n" + "\n".join(lines) + "\n"
+        sides = f"{escaped(error.gold)} | {escaped(error.predicted)}"
+        lines.append(f"| {error.kind} | {sides} | {text} |")
+    return "\n".join(lines) + "\n"
 
 
 def html_page(template: str, values: Mapping[str, Any]) -> str:
@@ -95,34 +128,3 @@ def html_page(template: str, values: Mapping[str, Any]) -> str:
     environment.globals["zip"] = zip
     common = {"version": nertune.__version__, "date": time.strftime("%Y-%m-%d")}
     return environment.get_template(template).render({**common, **values})
-
-
-def shown_error(report: Report, error: EntityError) -> ShownError:
-    """An error with its sentence divided where gold and predicted entity begin and end."""
-    words = report.sentence(error.sentence)
-    sides = [(name, span) for name, span in (("gold", error.gold), ("found", error.predicted))
-             if span]  # fmt: skip
-    edges = sorted({0, len(words), *(edge for _, span in sides for edge in span[:2])})
-    runs = []
-    for start, end in pairwise(edges):
-        inside = [name for name, span in sides if span[0] <= start and end <= span[1]]
-        mark = "both" if len(inside) == 2 else (inside or [""])[0]
-        runs.append((" ".join(words[start:end]), mark))
-    return ShownError(
-        error.kind,
-        error.gold[2] if error.gold else "",
-        error.predicted[2] if error.predicted else "",
-        error.sentence + 1,
-        error.score,
-        _spaced(runs),
-    )
-
-
-def _spaced(runs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The runs with a space between neighbours, outside their marks."""
-    spaced: list[tuple[str, str]] = []
-    for i, run in enumerate(runs):
-        if i:
-            spaced.append((" ", ""))
-        spaced.append(run)
-    return spaced

@@ -21,10 +21,12 @@ from nertune.analysis import (
 )
 from nertune.bundle import Bundle
 from nertune.config import Recipe
+from nertune.corpus import Source
+from nertune.encoding import Encoder
 from nertune.engine import Tagger
 from nertune.errors import NertuneError
 from nertune.evaluation import Evaluated
-from nertune.reports.facts import Curve, ModelFacts, curve_of, model_facts
+from nertune.reports.facts import Curve, ModelFacts, curve_of, model_facts, read_json
 from nertune.scoring import Scores, SemevalScores, Spans, score_ids, semeval_arrays
 from nertune.splits import read_split
 from nertune.statistics import (
@@ -150,7 +152,10 @@ def build_report(
     facts = evaluated.gold.facts
     notes = facts.lines()
     if train is None:
-        notes.append("the training text is not at hand: no figures for seen and unseen entities")
+        notes.append(
+            "the training text is not at hand, or has changed: no figures for seen and unseen "
+            "entities"
+        )
     return Report(
         title=f"{model.name} on {facts.name}",
         file=facts.name,
@@ -188,15 +193,23 @@ def report_on_run(evaluated: Evaluated, tagger: Tagger, bundle: Bundle) -> Repor
     """The report on a model, with what its run folder tells: curves, settings, training text."""
     model = model_facts(bundle, schemes.labels_of(tagger.settings.tags))
     curve = curve_of(bundle.folder.parent, model.name)
-    train = training_text(model.recipe)
+    train = training_text(model.recipe, bundle, tagger.encoder)
     return build_report(evaluated, tagger, model, train, [curve] if curve else [])
 
 
-def training_text(recipe: Recipe | None) -> TrainingText | None:
-    """What a recipe's training text holds; None where it is not at hand or has changed."""
+def training_text(
+    recipe: Recipe | None, bundle: Bundle, encoder: Encoder
+) -> TrainingText | None:
+    """What a run's training text holds; None where it is not at hand or has changed."""
     if recipe is None:
         return None
     try:
+        data, scheme = recipe.data, schemes.scheme_named(recipe.model.scheme)
+        all_pieces = recipe.training.loss_pieces == "all"
+        found = Source(data.train, data, scheme, all_pieces).fingerprint(encoder)
+        digests = read_json(bundle.folder.parent / "run.json").get("data")
+        if not isinstance(digests, dict) or digests.get("train") != found:
+            return None
         return TrainingText().add(read_split("train", recipe.data.train, recipe.data))
     except NertuneError:
         return None

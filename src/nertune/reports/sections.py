@@ -1,21 +1,23 @@
-"""A report as sections: the same tables for terminal, Markdown and HTML."""
+"""A report as sections: the same tables for Markdown and HTML."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nertune.analysis import KINDS, NONE
-from nertune.reports.facts import Curve
-from nertune.reports.plots import Bar, Series, bars, heat_map, lines, reliability
+from nertune.analysis import Slice
+from nertune.reports.curves import training
+from nertune.reports.errors import confused_labels, error_kinds
+from nertune.reports.plots import Bar, Series, bars, lines, reliability
 from nertune.reports.report import Report
-from nertune.reports.tables import Section, Table, percent, span
+from nertune.reports.tables import FEW, Plot, Section, Table, few, percent, span
 from nertune.scoring import CRITERIA
 from nertune.statistics import Bands
 
 _FIGURES = ("precision", "recall", "f1")
 _SCORE_COLUMNS = ("precision", "recall", "F1")
+_THRESHOLDS = (0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)  # of those in report.json
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Headline:
 
     name: str
     value: str
-    note: str = ""
+    note: str
 
 
 def headlines(report: Report) -> list[Headline]:
@@ -38,21 +40,22 @@ def headlines(report: Report) -> list[Headline]:
         line("F1", micro.f1, bands.f1),
         line("precision", micro.precision, bands.precision),
         line("recall", micro.recall, bands.recall),
-        Headline("entities", f"{report.sizes['entities']:,}", f"{report.sizes['words']:,} words"),
+        Headline("entities", f"{report.sizes['entities']:,}",
+                 f"in {report.sizes['words']:,} words"),
         Headline("words/s", f"{report.words_per_second:,.0f}", "on the machine of this report"),
-    ]
+    ]  # fmt: skip
 
 
 def sections(report: Report) -> list[Section]:
     """All sections that have something to say, in order."""
     found = [
         _scores(report),
-        _training(report.curves),
-        _errors(report),
-        _confusion(report),
+        training(report.curves),
+        error_kinds(report),
+        confused_labels(report),
         _slices(report),
         _nearness(report),
-        _calibration(report),
+        _confidence(report),
         _tags(report),
         _about(report),
     ]
@@ -68,29 +71,43 @@ def _scores(report: Report) -> Section:
     table.append(_score_row("micro", rows["micro"], report.intervals.micro))
     table.append(_score_row("macro", rows["macro"], report.intervals.macro))
     table.append(_score_row("weighted", rows["weighted"], None))
+    supports = [labels[label]["support"] for label in labels]
+    plot = bars(
+        "F1 by label",
+        [
+            Bar(label, labels[label]["f1"], (bands[label].f1.low, bands[label].f1.high), support)
+            for label, support in zip(labels, supports, strict=True)
+        ],
+    )
+    columns = ("label", *_SCORE_COLUMNS, "95 % interval", "support")
+    return Section(
+        "Scores by label",
+        _score_notes(report),
+        [Table("", columns, table, frozenset({n_labels}), faint=few(supports))],
+        [Plot(plot, "F1 and its 95 % interval; in brackets the number of gold entities.")],
+    )
+
+
+def _score_notes(report: Report) -> list[str]:
+    found, sizes = report.intervals, report.sizes
+    # A file without document marks: each sentence is a document of its own.
+    unit = "sentences" if sizes["documents"] == sizes["sentences"] else report.unit
     notes = [
-        "An entity is right with all its words and its label, as conlleval counts it. "
-        f"Intervals: 95 %, {report.intervals.n_resamples} bootstrap resamples of "
-        f"{report.intervals.n_units:,} {report.unit}."
+        "An entity is right with all its words and its label, as conlleval counts it. Support: "
+        "the number of gold entities. Micro: all entities together, the usual headline; macro: "
+        "the mean of the labels; weighted: their mean by support.",
+        f"Intervals of F1: 95 %, from {found.n_resamples:,} bootstrap resamples of the "
+        f"{found.n_units:,} {unit}. They tell the luck of the text, not that of the "
+        "training.",
     ]
     if report.strict:
         strict = report.strict.micro
         notes.append(
-            f"In strict mode, which drops entities that break their scheme: F1 "
-            f"{percent(strict.f1)} (precision {percent(strict.precision)}, recall "
+            f"In strict mode, where only entities that keep to the rules of {report.model.scheme} "
+            f"count: F1 {percent(strict.f1)} (precision {percent(strict.precision)}, recall "
             f"{percent(strict.recall)})."
         )
-    plot = bars(
-        "F1 by label",
-        [
-            Bar(label, labels[label]["f1"], (bands[label].f1.low, bands[label].f1.high))
-            for label in labels
-        ],
-    )
-    columns = ("label", *_SCORE_COLUMNS, "95 % interval of F1", "support")
-    return Section(
-        "Whole entities", notes, [Table("", columns, table, frozenset({n_labels}))], [plot]
-    )
+    return notes
 
 
 def _score_row(name: str, row: Mapping[str, Any], bands: Bands | None) -> list[str]:
@@ -98,106 +115,34 @@ def _score_row(name: str, row: Mapping[str, Any], bands: Bands | None) -> list[s
     return [name, *(percent(row[key]) for key in _FIGURES), interval, f"{row['support']:,}"]
 
 
-def _training(curves: Sequence[Curve]) -> Section | None:
-    drawn = [curve for curve in curves if curve.dev_f1 or curve.train_loss]
-    if not drawn:
-        return None
-    return Section(
-        "Training",
-        [line for curve in drawn for line in curve_words(curve)],
-        [Table("", ("epoch", "training loss", "dev loss", "dev F1"), _epochs(curve))
-         for curve in drawn],
-        curve_plots(drawn),
-    )  # fmt: skip
-
-
-def curve_plots(curves: Sequence[Curve]) -> list[str]:
-    """Dev F1 and the two losses by epoch, all runs in one plot each."""
-    several = len(curves) > 1
-    f1 = [
-        Series(c.name if several else "dev F1", [(x, 100 * y) for x, y in c.dev_f1], c.best)
-        for c in curves
-    ]
-    losses = []
-    for curve in curves:
-        prefix = f"{curve.name}: " if several else ""
-        losses.append(Series(f"{prefix}training loss", curve.train_loss))
-        losses.append(Series(f"{prefix}dev loss", curve.dev_loss, curve.overfits))
-    return [lines("dev F1 by epoch", f1, "epoch", "F1"), lines("loss", losses, "epoch", "loss")]
-
-
-def curve_words(curve: Curve) -> list[str]:
-    """Which epoch was kept, and from which on the run overfits."""
-    if not curve.dev_f1:
-        return [f"{curve.name} had no dev split; the last weights were kept."]
-    kept = f"{curve.name}: the weights of epoch {curve.best:g} were kept"
-    if curve.overfits is None:
-        return [f"{kept}; dev loss falls to the end, it does not overfit."]
-    return [f"{kept}; from epoch {curve.overfits:g} on dev loss is above its lowest: it overfits."]
-
-
-def _epochs(curve: Curve) -> list[list[str]]:
-    columns = [dict(points) for points in (curve.train_loss, curve.dev_loss, curve.dev_f1)]
-    epochs = sorted({epoch for column in columns for epoch in column})
-    forms = ("{:.4f}", "{:.4f}", "{:.2f}")
-    scale = (1, 1, 100)
-    return [
-        [f"{epoch:g}", *(
-            form.format(column[epoch] * by) if epoch in column else ""
-            for column, form, by in zip(columns, forms, scale, strict=True)
-        )]
-        for epoch in epochs
-    ]  # fmt: skip
-
-
-def _errors(report: Report) -> Section:
-    counts = report.error_counts()
-    rows = [
-        [label, *(str(row.get(kind, 0)) for kind in KINDS), str(sum(row.values()))]
-        for label, row in counts.items()
-    ]
-    totals = [sum(row.get(kind, 0) for row in counts.values()) for kind in KINDS]
-    rows.append(["all", *map(str, totals), str(sum(totals))])
-    text = (
-        "boundary: the label is right, the words are not. type: the words are right. both: "
-        "neither is, but they overlap. missed: nothing was found there. spurious: nothing is "
-        "there. Counted by the gold label, spurious ones by the predicted."
-    )
-    table = Table("", ("label", *KINDS, "all"), rows, frozenset({len(rows) - 1}))
-    return Section("Errors", [text], [table])
-
-
-def _confusion(report: Report) -> Section | None:
-    labels, counts = report.confusion.labels, report.confusion.counts
-    if len(labels) < 2:
-        return None
-    table = Table(
-        "rows: gold, columns: predicted",
-        ("", *labels),
-        [[name, *(str(n) for n in row)] for name, row in zip(labels, counts, strict=True)],
-    )
-    text = (
-        f"Which label gold entities were read as; {NONE} stands for missed (column) and spurious "
-        "(row). Pairs whose boundaries differ count too."
-    )
-    plot = heat_map("gold and predicted labels", labels, labels, counts)
-    return Section("Confused labels", [text], [table], [plot])
-
-
 def _slices(report: Report) -> Section:
-    tables, plots = [], []
-    for one in report.slices:
-        rows = [
-            [part, *(percent(getattr(counts, key)) for key in _FIGURES), f"{counts.gold:,}"]
-            for part, counts in one.parts
-        ]
-        tables.append(Table(one.name, ("", *_SCORE_COLUMNS, "support"), rows))
-        plots.append(
-            bars(f"F1 by {one.name}", [
-                Bar(part, counts.f1, note=f"({counts.gold:,})") for part, counts in one.parts
-            ])
-        )  # fmt: skip
-    return Section("F1 in parts", (), tables, plots)
+    text = (
+        "Gold entities count in the part they belong to, predicted ones in their own. Surface "
+        "form: were these very words an entity of the training text, with any label? Sentence: "
+        "did the training text have the same one?"
+    )
+    tables = [_slice_table(one) for one in report.slices]
+    caption = "F1; in brackets the number of gold entities."
+    plots = [
+        Plot(
+            bars(
+                f"F1 by {one.name}",
+                [Bar(part, counts.f1, support=counts.gold) for part, counts in one.parts],
+            ),
+            caption,
+        )
+        for one in report.slices
+    ]
+    return Section("F1 in parts", [text], tables, plots)
+
+
+def _slice_table(one: Slice) -> Table:
+    rows = [
+        [part, *(percent(getattr(counts, key)) for key in _FIGURES), f"{counts.gold:,}"]
+        for part, counts in one.parts
+    ]
+    faint = few([counts.gold for _, counts in one.parts])
+    return Table(one.name, ("part", *_SCORE_COLUMNS, "support"), rows, faint=faint)
 
 
 def _nearness(report: Report) -> Section:
@@ -210,42 +155,61 @@ def _nearness(report: Report) -> Section:
         )
     columns = ("criterion", "correct", "incorrect", "partial", "missed", "spurious")
     text = (
-        "SemEval-2013: strict asks for words and label, exact for the words, type for the label "
-        "and an overlap; partial counts an overlap one half."
+        "How near wrong entities come, as SemEval-2013 task 9.1 counts: strict asks for words and "
+        "label, exact for the words only, partial gives one half for an overlap, type asks for "
+        "the label and an overlap."
     )
-    return Section("How near", [text], [Table("", (*columns, *_SCORE_COLUMNS), rows)])
+    return Section("Near misses", [text], [Table("", (*columns, *_SCORE_COLUMNS), rows)])
 
 
-def _calibration(report: Report) -> Section | None:
+def _confidence(report: Report) -> Section | None:
     table = report.reliability
     if table is None or not table.n.sum():
         return None
     filled = table.n > 0
-    plot = reliability(
+    columns = table.mean_score[filled], table.share_right[filled], table.n[filled]
+    diagram = reliability(
         "reliability of entity scores",
-        zip(
-            table.mean_score[filled].tolist(),
-            table.share_right[filled].tolist(),
-            table.n[filled].tolist(),
-            strict=True,
-        ),
+        zip(*(column.tolist() for column in columns), strict=True),
     )
+    text = [
+        "Each predicted entity has a score. It is honest where of the entities with score 0.8, "
+        f"80 % are right. Expected calibration error: {100 * table.error:.2f} percentage points, "
+        "the mean distance of score and share right; 0 is perfect. Temperature: "
+        f"{report.temperature:g}; 'nertune train' fits it on dev, 1 leaves scores as they are.",
+    ]
+    plots = [
+        Plot(
+            diagram,
+            "Circles on the line: honest scores; below it: too sure. The larger, the more "
+            f"entities; hollow: fewer than {FEW}.",
+        ),
+        Plot(_threshold_plot(report), "What is kept with a score of at least the threshold."),
+    ]
+    return Section("Confidence", text, [_threshold_table(report)], plots)
+
+
+def _threshold_plot(report: Report) -> str:
+    kept = [row for row in report.thresholds if row.counts.predicted]
+    series = [
+        Series(name, [(row.threshold, 100 * getattr(row.counts, key)) for row in kept])
+        for name, key in zip(_SCORE_COLUMNS, _FIGURES, strict=True)
+    ]
+    return lines("scores by threshold", series, "threshold", "per cent")
+
+
+def _threshold_table(report: Report) -> Table:
     rows = [
         [f"{row.threshold:g}", f"{row.counts.predicted:,}",
          *(percent(getattr(row.counts, key)) for key in _FIGURES)]
         for row in report.thresholds
-        if round(100 * row.threshold) % 10 == 0 or row.threshold > 0.9
+        if row.threshold in _THRESHOLDS
     ]  # fmt: skip
-    text = [
-        f"Expected calibration error {100 * table.error:.2f} points; temperature "
-        f"{report.temperature:g}.",
-        "A score should be the share that is right: circles on the line; larger ones hold more "
-        "entities.",
-        "What is left where only entities with at least this score are kept "
-        "(nertune predict --threshold):",
-    ]
-    columns = ("threshold", "predicted", *_SCORE_COLUMNS)
-    return Section("Scores of entities", text, [Table("", columns, rows)], [plot])
+    return Table(
+        "With only the entities of at least this score, as nertune predict --threshold gives them",
+        ("threshold", "predicted", *_SCORE_COLUMNS),
+        rows,
+    )
 
 
 def _tags(report: Report) -> Section:
@@ -264,10 +228,10 @@ def _tags(report: Report) -> Section:
 
 
 def _about(report: Report) -> Section:
-    model, sizes = report.model, report.sizes
+    model = report.model
     facts = {
         "file": report.file,
-        **{name: f"{number:,}" for name, number in sizes.items()},
+        **{name: f"{number:,}" for name, number in report.sizes.items()},
         "model": model.name,
         "parameters": f"{model.n_parameters:,}",
         "size": f"{model.megabytes:.1f} MB",
@@ -284,6 +248,5 @@ def _about(report: Report) -> Section:
             f"{model.training['words_per_second']:,.0f} words/s"
         )
     rows = [[name, value] for name, value in facts.items()]
-    return Section(
-        "About", report.notes, [Table("", ("", ""), rows, text_columns=frozenset({1}))], folded=True
-    )
+    table = Table("", ("", ""), rows, text_columns=frozenset({1}))
+    return Section("About", (), [table], folded=True)

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from math import inf
+from operator import index
 
 import numpy as np
 
@@ -139,7 +140,7 @@ class Spans:
     ) -> Spans:
         """Lists of (start, end, label), one a document; places: of the labels' names."""
         rows = [
-            (i, start, end, places[label])
+            (i, index(start), index(end), places[label])
             for i, entities in enumerate(documents)
             for start, end, label in entities
         ]

@@ -143,6 +143,13 @@ def checked(counts: Ints) -> Ints:
             f"counts have the shape {counts.shape}; expected (n_units, 3) or "
             "(n_units, 3, n_labels) with at least one unit"
         )
+    least = np.minimum(counts[:, PREDICTED], counts[:, GOLD])
+    if not np.issubdtype(counts.dtype, np.integer) or not (counts[:, CORRECT] >= 0).all() or (
+        counts[:, CORRECT] > least
+    ).any():
+        raise DataError(
+            "counts are no counts; expected whole numbers with 0 <= correct <= predicted, gold"
+        )
     return counts[:, :, None] if counts.ndim == 2 else counts
 
 

@@ -113,6 +113,8 @@ def _checked(scores: Floats, is_right: Bools) -> Floats:
             f"scores have the shape {scores.shape} and is_right {is_right.shape}; expected "
             "(n_entities,) of both"
         )
+    if is_right.dtype != np.bool_:
+        raise DataError(f"is_right holds {is_right.dtype}; expected True and False, dtype bool")
     if not ((scores >= -_ROUNDING) & (scores <= 1 + _ROUNDING)).all():
         raise DataError(
             f"scores run from {scores.min()} to {scores.max()}; expected probabilities, from 0 to 1"

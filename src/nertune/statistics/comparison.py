@@ -68,8 +68,12 @@ class Comparison:
         found = self._found(self.difference, low, high)
         if self.shown:
             return f"{name_b} is better by {found}"
+        why = ""
+        if 0 not in self.interval:
+            why = f"; the interval leaves out 0, but p is not below {1 - self.level:.2g}"
         return (
-            f"no difference shown between {name_a} and {name_b} ({name_b} minus {name_a}: {found})"
+            f"no difference shown between {name_a} and {name_b} ({name_b} minus {name_a}: "
+            f"{found}{why})"
         )
 
     def _found(self, difference: float, low: float, high: float) -> str:

@@ -33,14 +33,9 @@ class RunResult:
 def write_results(
     result: RunResult, splits: Mapping[str, SplitResult], tags: tuple[str, ...]
 ) -> None:
-    """Write the tags, the test predictions and `scores.json` into the run folder."""
+    """Write the tags and `scores.json` into the run folder."""
     with whole_file(result.folder / "labels.txt") as handle:
         handle.write("\n".join(tags) + "\n")
-    if "test" in splits:
-        gold = splits["test"].gold
-        predicted = [tags[i] for i in splits["test"].scored.tag_ids]
-        with whole_file(result.folder / PREDICTIONS) as handle:
-            write_columns(gold.documents, handle, _two_columns(gold, predicted))
     report = {
         **{name: split.to_dict() for name, split in splits.items()},
         "training": {
@@ -53,6 +48,13 @@ def write_results(
     with whole_file(result.folder / "scores.json") as handle:
         json.dump(report, handle, indent=2, ensure_ascii=False, allow_nan=False)
         handle.write("\n")
+
+
+def write_predictions(folder: Path, test: SplitResult, tags: tuple[str, ...]) -> None:
+    """Write the test predictions; DataError for a word that no column file can hold."""
+    predicted = [tags[i] for i in test.scored.tag_ids]
+    with whole_file(folder / PREDICTIONS) as handle:
+        write_columns(test.gold.documents, handle, _two_columns(test.gold, predicted))
 
 
 def _two_columns(gold: GoldSplit, predicted: list[str]) -> Iterator[tuple[list[str], list[str]]]:

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ from nertune.config import Recipe
 from nertune.corpus import Corpus, Source, training_corpus
 from nertune.encoding import Encoder
 from nertune.engine import Tagger
-from nertune.errors import OutputError, StoppedError
+from nertune.errors import DataError, OutputError, StoppedError
 from nertune.evaluation import (
     GoldScorer,
     Scored,
@@ -69,8 +70,10 @@ from nertune.training.folder import (
     open_folder,
 )
 from nertune.training.progress import Interrupt, MetricsFile, ShowProgress, WholeCheckpoints
-from nertune.training.results import RunResult, write_results
+from nertune.training.results import RunResult, write_predictions, write_results
 from nertune.training.trainer import Batches, Collator, NerTrainer
+
+_FEW_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -199,10 +202,9 @@ class _Run:
                 f"{split.words:,} words, {split.labels.total():,} entities ({split.scheme.name})",
                 highlight=False,
             )
-        self.warnings = [line for split in facts for line in split.lines()]
-        self.warnings += label_warnings(train, [gold.facts for gold in golds])
-        for line in self.warnings:
-            self.console.print(Text.assemble(("warning: ", "yellow"), line), soft_wrap=True)
+        lines = [line for split in facts for line in split.lines()]
+        for line in [*lines, *label_warnings(train, [gold.facts for gold in golds])]:
+            self._warn(line)
 
     def _score(self, scorer: GoldScorer, tagger: Tagger) -> Scored:
         """A split scored by all processes together; each of them gets the whole."""
@@ -222,6 +224,7 @@ class _Run:
     ) -> float:
         """Run the Trainer; annotated words trained on per second."""
         batches = Batches(np.diff(corpus.window_starts), self.recipe.training, *self.share)
+        self._plan_steps(len(batches))
         collator = Collator(tagger.encoder, corpus, batches)
         interrupt = Interrupt(self.console, self.share[1])
         progress = ShowProgress(self.console, collator)
@@ -262,6 +265,28 @@ class _Run:
             )
         return progress.words_per_second * self.share[1]
 
+    def _plan_steps(self, n_batches: int) -> None:
+        """Say how many steps there will be, and log the loss at least once an epoch."""
+        training = self.recipe.training
+        an_epoch = max(1, n_batches // training.accumulation)
+        self.arguments.logging_steps = min(10, an_epoch)
+        n_steps = math.ceil(an_epoch * training.epochs)
+        self.console.print(f"{n_steps:,} steps, {an_epoch:,} an epoch", highlight=False)
+        if n_steps < _FEW_STEPS:
+            self._warn(
+                f"{n_steps} steps are few for weights to change in; lower training.batch_pieces "
+                f"({training.batch_pieces}) and window.pieces, or raise training.epochs"
+            )
+        if not self.recipe.data.dev:
+            self._warn(
+                "there is no dev split: the last weights are kept, and scores of entities stay "
+                "as the network gives them"
+            )
+
+    def _warn(self, line: str) -> None:
+        self.warnings.append(line)
+        self.console.print(Text.assemble(("warning: ", "yellow"), line), soft_wrap=True)
+
     def _callbacks(self, tagger: Tagger) -> list[Any]:
         callbacks: list[Any] = []
         if self.main:
@@ -277,7 +302,7 @@ class _Run:
         self, model: PreTrainedModel, tagger: Tagger, scorers: dict[str, GoldScorer], speed: float
     ) -> RunResult:
         """Score the chosen weights, fit the temperature, and write everything."""
-        temperature = 1.0
+        temperature: float | None = None
         splits = {}
         for name, scorer in scorers.items():
             start = time.perf_counter()
@@ -291,6 +316,11 @@ class _Run:
             if name == "dev":  # with several processes the first one's share decides
                 judged = judge(scorer.own, scorer.names, own.tag_ids)
                 temperature = fit_temperature(tagger.decoder, emissions, judged)
+                if temperature is None:
+                    self._warn(
+                        f"dev: {len(judged.found_entities[0])} predicted entities are too few to "
+                        "calibrate scores on; they stay as the network gives them"
+                    )
         result = RunResult(
             self.folder,
             {name: split.scored.scores for name, split in splits.items()},
@@ -301,10 +331,15 @@ class _Run:
         )
         _check_finite(model)
         if self.main:
-            settings = tagger.settings.model_copy(update={"temperature": temperature})
+            settings = tagger.settings.model_copy(update={"temperature": temperature or 1.0})
             # First the model: whatever may go wrong with a table, the training is not lost.
             save_model(self.folder / MODEL, model, settings, tagger.encoder.tokenizer)
             write_results(result, splits, settings.tags)
+            if "test" in splits:
+                try:
+                    write_predictions(self.folder, splits["test"], settings.tags)
+                except DataError as error:
+                    self._warn(f"test predictions were not written: {error}")
             shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         return result
 
