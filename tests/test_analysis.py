@@ -145,15 +145,18 @@ def test_slices_tell_what_training_held_and_what_is_in_capitals():
     assert list(found["words of the entity"]) == ["1", "2"]
 
 
-def test_a_bootstrap_draws_documents_only_where_there_are_enough():
-    many = judged(*[("B-PER O", "B-PER O")] * 40)
-    name, units = many.units()
+def test_a_bootstrap_draws_documents_only_where_there_are_enough_of_several_sentences():
+    sentences = [("B-PER O", "B-PER O")] * 80
+    every_second = np.arange(160) % 4 == 0
+    name, units = judged(*sentences, document_starts=every_second).units()
     assert name == "documents"
     assert units[-1] == 39
-    few = judged(*[("B-PER O", "B-PER O")] * 40, document_starts=np.eye(1, 80, dtype=bool)[0])
-    name, units = few.units()
-    assert name == "sentences"
-    assert units[-1] == 39
+    few = np.arange(160) % 80 == 0
+    for starts in (few, np.arange(160) % 2 == 0):
+        name, units = judged(*sentences, document_starts=starts).units()
+        assert name == "sentences"
+        assert units[-1] == 79
+
 
 
 def test_a_label_named_none_is_a_label_like_others():

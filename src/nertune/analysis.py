@@ -69,7 +69,8 @@ class Judged:
         Sentences of one document share names, so documents are the honest unit; a split with few
         of them leaves only sentences.
         """
-        by_document = int(self.document_starts.sum()) >= _LEAST_DOCUMENTS
+        n_documents, n_sentences = int(self.document_starts.sum()), int(self.starts.sum())
+        by_document = _LEAST_DOCUMENTS <= n_documents < n_sentences
         starts = self.document_starts if by_document else self.starts
         return "documents" if by_document else "sentences", np.cumsum(starts) - 1
 

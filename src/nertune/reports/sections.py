@@ -91,7 +91,7 @@ def _scores(report: Report) -> Section:
 def _score_notes(report: Report) -> list[str]:
     found, sizes = report.intervals, report.sizes
     # A file without document marks: each sentence is a document of its own.
-    unit = "sentences" if sizes["documents"] == sizes["sentences"] else report.unit
+    unit = report.unit
     notes = [
         "An entity is right with all its words and its label, as conlleval counts it. Support: "
         "the number of gold entities. Micro: all entities together, the usual headline; macro: "
