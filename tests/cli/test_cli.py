@@ -547,6 +547,14 @@ class TestScore:
         assert (found["mode"], found["scheme"]) == ("strict", "IOB2")
         assert "that do not break their scheme" in cli("score", *files[:2], "--mode", "strict").out
 
+    def test_what_strict_mode_leaves_out_is_told(self, cli, files):
+        ended = cli("score", *files[:2], "--mode", "strict", "--scheme", "IOBES")
+        assert re.search(r"gold: strict mode reads \d entities where conlleval reads 3", ended.err)
+
+    def test_sentences_cannot_be_left_out_of_one_side(self, cli, files):
+        text = cli("score", *files[:2], "--on-error", "skip").failed()
+        assert "expected stop or repair" in text
+
     def test_a_scheme_can_be_named(self, cli, files):
         out = cli("score", *files[:2], "--mode", "strict", "--scheme", "iob1", "--json").worked()
         assert json.loads(out)["scheme"] == "IOB1"

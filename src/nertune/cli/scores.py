@@ -26,7 +26,7 @@ from nertune.evaluation import evaluate_file
 from nertune.modelhub import open_bundle
 from nertune.pairing import Side, pair, schemes_of
 from nertune.reports import report_on_run, write_report
-from nertune.scoring import Mode, Reading, score_ids
+from nertune.scoring import Mode, Reading, Scores, score_ids
 from nertune.scoring import score as score_tags
 from nertune.splits import SplitFacts
 from nertune.statistics import Bands, Intervals, counts_by_unit, intervals
@@ -128,20 +128,25 @@ def score(
         )
     # IO cannot keep neighbours apart: entities are counted as the file has them, where they can be.
     judged = paired.judged(predictions if mode == "strict" else paired.found)
-    reading = Reading(judged.tags, judged.starts, mode, named)
-    scores = score_ids(judged.gold, judged.predicted, judged.tags, judged.starts, mode, named)
     alike = score_tags(paired.gold, predictions)
-    scores = replace(scores, tags=alike.tags, n_correct_words=alike.n_correct_words)
+    _show(judged, Reading(judged.tags, judged.starts, mode, named), alike, predicted.name, as_json)
+    for line in dict.fromkeys(line for side in sides for line in side.facts.lines()):
+        render.warn(line)
+
+
+def _show(judged: Judged, reading: Reading, tags: Scores, title: str, as_json: bool) -> None:
+    """Print the scores; tags: those of single tags, in one scheme on both sides."""
+    mode, scheme = reading.mode, reading.scheme
+    scores = score_ids(judged.gold, judged.predicted, judged.tags, judged.starts, mode, scheme)
+    scores = replace(scores, tags=tags.tags, n_correct_words=tags.n_correct_words)
     if as_json:
-        what = {"mode": mode, "scheme": named.name}
+        what = {"mode": mode, "scheme": scheme.name if scheme else None}
         rows = {"unit": judged.units()[0], **_intervals(judged, reading).to_dict(judged.labels)}
         render.print_json({**what, **scores.to_dict(), "intervals": rows})
     else:
-        render.print_scores(scores, predicted.name, _bands(judged, reading), mode)
+        render.print_scores(scores, title, _bands(judged, reading), mode)
     if mode == "strict":
         _tell_dropped(judged, reading)
-    for line in dict.fromkeys(line for side in sides for line in side.facts.lines()):
-        render.warn(line)
 
 
 def _tell_dropped(judged: Judged, strict: Reading) -> None:

@@ -89,15 +89,13 @@ def _scores(report: Report) -> Section:
 
 
 def _score_notes(report: Report) -> list[str]:
-    found, sizes = report.intervals, report.sizes
-    # A file without document marks: each sentence is a document of its own.
-    unit = report.unit
+    found = report.intervals
     notes = [
         "An entity is right with all its words and its label, as conlleval counts it. Support: "
         "the number of gold entities. Micro: all entities together, the usual headline; macro: "
         "the mean of the labels; weighted: their mean by support.",
         f"Intervals of F1: 95 %, from {found.n_resamples:,} bootstrap resamples of the "
-        f"{found.n_units:,} {unit}. They tell the luck of the text, not that of the "
+        f"{found.n_units:,} {report.unit}. They tell the luck of the text, not that of the "
         "training.",
     ]
     if report.strict:
