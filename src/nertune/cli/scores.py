@@ -25,7 +25,7 @@ from nertune.errors import RecipeError
 from nertune.evaluation import evaluate_file
 from nertune.modelhub import open_bundle
 from nertune.pairing import Side, pair, schemes_of
-from nertune.reports import report_on_run, write_report
+from nertune.reports import report_on_run, report_sections, write_report
 from nertune.scoring import Mode, Reading, Scores, score_ids
 from nertune.scoring import score as score_tags
 from nertune.splits import SplitFacts
@@ -62,15 +62,17 @@ def evaluate(
     bundle = open_bundle(model)
     tagger = Tagger.load(bundle.folder)
     evaluated = evaluate_file(tagger, file, settings)
+    report = report_on_run(evaluated, tagger, bundle) if out else None
     if as_json:
         render.print_json(evaluated.result.to_dict())
+    elif report:
+        render.print_sections(report_sections(report))
     else:
         judged = evaluated.result.judged()
         render.print_scores(evaluated.scored.scores, file.name, _bands(judged, judged.reading))
     for line in evaluated.gold.facts.lines():
         render.warn(line)
-    if out:
-        report = report_on_run(evaluated, tagger, bundle)
+    if report and out:
         paths = write_report(report, out)
         render.say_aside("written: " + ", ".join(map(str, paths)))
 

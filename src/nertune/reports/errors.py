@@ -157,9 +157,9 @@ def confused_labels(report: Report) -> Section | None:
     if len(labels) < 2:
         return None
     text = (
-        f"Rows: gold labels, columns: predicted ones. In row {NONE} stand spurious entities, in "
-        f"column {NONE} missed ones. Pairs whose boundaries differ count too. Colour: the share "
-        f"of the row; in row {NONE} of the column."
+        f"Rows: gold labels, columns: predicted ones. In row “{NONE}” stand spurious entities, in "
+        f"column “{NONE}” missed ones. Pairs whose boundaries differ count too. Colour: the share "
+        f"of the row; in row “{NONE}” of the column."
     )
     table = Table(
         "",

@@ -144,20 +144,23 @@ def _slice_table(one: Slice) -> Table:
 
 
 def _nearness(report: Report) -> Section:
-    rows = []
+    counts, scores = [], []
     for criterion in CRITERIA:
         c = report.semeval.overall[criterion]
         numbers = (c.correct, c.incorrect, c.partial, c.missed, c.spurious)
-        rows.append(
-            [criterion, *(f"{n:,}" for n in numbers), *(percent(getattr(c, k)) for k in _FIGURES)]
-        )
+        counts.append([criterion, *(f"{n:,}" for n in numbers)])
+        scores.append([criterion, *(percent(getattr(c, key)) for key in _FIGURES)])
     columns = ("criterion", "correct", "incorrect", "partial", "missed", "spurious")
     text = (
         "How near wrong entities come, as SemEval-2013 task 9.1 counts: strict asks for words and "
         "label, exact for the words only, partial gives one half for an overlap, type asks for "
         "the label and an overlap."
     )
-    return Section("Near misses", [text], [Table("", (*columns, *_SCORE_COLUMNS), rows)])
+    tables = [
+        Table("", columns, counts),
+        Table("", ("criterion", *_SCORE_COLUMNS), scores),
+    ]
+    return Section("Near misses", [text], tables)
 
 
 def _confidence(report: Report) -> Section | None:
