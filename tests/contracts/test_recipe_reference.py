@@ -16,7 +16,8 @@ HEAD = """# Settings of a recipe
 
 A recipe is a YAML file; `nertune train my.yaml --set group.key=value` changes one setting. A
 relative path starts from the folder you are in. Every fault is named at once, before anything is
-read. This page is written by `python tests/contracts/test_recipe_reference.py`.
+read. Which settings fit a small corpus stands in [your-own-corpus.md](your-own-corpus.md). This
+page is written by `python tests/contracts/test_recipe_reference.py`.
 
 ```yaml
 name: mine
