@@ -19,6 +19,7 @@ from transformers.trainer_callback import TrainerState
 from nertune import modelhub
 from nertune.config import PushSettings
 from nertune.errors import OutputError
+from nertune.modelhub.faults import without_secrets
 
 _STAGING = ".push."
 
@@ -83,7 +84,7 @@ class AutoPush(TrainerCallback):
             private = self.settings.private
             return modelhub.push(model, self.repo, private=private, quiet=True).url
         except Exception as error:  # noqa: BLE001 - the model is there, whatever a push may do
-            self.warn(f"push.repo: {error}")
+            self.warn(f"push.repo: {without_secrets(str(error))}")
             return None
 
     def wait(self) -> None:
@@ -105,7 +106,8 @@ class AutoPush(TrainerCallback):
             try:
                 self._do(job)
             except Exception as error:  # noqa: BLE001 - a training outlives whatever a push may do
-                self.warn(f"push.repo: {error} (tried again {self._later})")
+                told = without_secrets(str(error))
+                self.warn(f"push.repo: {told} (tried again {self._later})")
             finally:
                 _discard(job)
 

@@ -23,6 +23,9 @@ from nertune.scoring import Scores, score_ids
 from nertune.splits import GoldSplit, load_gold
 from nertune.statistics import counts_by_unit, intervals
 
+PREDICTIONS = "test_predictions.conll"
+"""What a run folder calls its test predictions: word, gold tag, predicted tag."""
+
 _LEAST_ENTITIES = 100
 _CALIBRATION_ENTITIES = 4000
 

@@ -11,7 +11,7 @@ from nertune.card.text import one_line, readable
 from nertune.config import ReadSettings, Recipe
 from nertune.documents import Document
 from nertune.errors import NertuneError
-from nertune.reports.comparison import PREDICTIONS
+from nertune.evaluation import PREDICTIONS
 from nertune.splits import read_split
 
 _FORMS = 4

@@ -17,6 +17,7 @@ from nertune.analysis import Judged
 from nertune.bundle import load_bundle
 from nertune.config import ReadSettings
 from nertune.errors import DataError
+from nertune.evaluation import PREDICTIONS
 from nertune.reports.curves import curve_plots, curve_words
 from nertune.reports.facts import Curve, ModelFacts, curve_of, model_facts, read_json
 from nertune.reports.pages import html_page, markdown_head, write_texts
@@ -27,7 +28,6 @@ from nertune.scoring import Counts, Ints
 from nertune.splits import flat_tags, read_split
 from nertune.statistics import Comparison, Intervals, compare, counts_by_unit, intervals
 
-PREDICTIONS = "test_predictions.conll"
 _WIDEST_NAMES = 48  # letters; with more of them in its head a table is too wide for a terminal
 _METHOD = (
     "A run is called better where p is below 0.05 and the interval of the difference leaves out 0: "

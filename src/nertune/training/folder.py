@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from nertune.config import Recipe
 from nertune.errors import OutputError, RecipeError
+from nertune.evaluation import PREDICTIONS
 from nertune.files import make_folder, whole_file
 
 MODEL = "model"
@@ -23,7 +24,7 @@ _RUN = "run.json"
 _FILES = (
     "metrics.jsonl",
     "scores.json",
-    "test_predictions.conll",
+    PREDICTIONS,
     "labels.txt",
     _RECIPE,
     _RUN,

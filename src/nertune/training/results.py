@@ -10,12 +10,10 @@ from pathlib import Path
 import torch
 
 from nertune.data import write_columns
-from nertune.evaluation import SplitResult
+from nertune.evaluation import PREDICTIONS, SplitResult
 from nertune.files import whole_file
 from nertune.scoring import Scores
 from nertune.splits import GoldSplit
-
-PREDICTIONS = "test_predictions.conll"
 
 
 @dataclass(frozen=True)
