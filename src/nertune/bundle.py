@@ -26,6 +26,10 @@ from nertune.errors import BundleError, DependencyError, NertuneError
 FORMAT_VERSION = 1
 TAGGER_FILE = "tagger.json"
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
+ONNX_FILES = {"onnx": "onnx/model.onnx", "onnx-int8": "onnx/model_int8.onnx"}
+"""Where the graphs of a bundle lie, by the runtime that runs them; the names of the Hub."""
+
+_SAMPLE, _N_SAMPLES = 4096, 64
 _ROBERTA_FAMILY = (
     "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta",
     "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
@@ -59,6 +63,18 @@ class Bundle:
     config: dict[str, Any]
 
     @property
+    def weights(self) -> Path | None:
+        """The weights of the network; None in a folder that holds a graph alone."""
+        found = (self.folder / name for name in WEIGHT_FILES)
+        return next((path for path in found if path.is_file()), None)
+
+    @property
+    def graphs(self) -> dict[str, Path]:
+        """The ONNX graphs there are, by the name of the runtime."""
+        paths = {name: self.folder / file for name, file in ONNX_FILES.items()}
+        return {name: path for name, path in paths.items() if path.is_file()}
+
+    @property
     def trained_here(self) -> bool:
         """Whether nertune saved it, and not another tool."""
         return "nertune" in self.config
@@ -71,7 +87,7 @@ def load_bundle(path: str | Path) -> Bundle:
     """
     folder = model_folder(path)
     config = _read_json(folder / "config.json")
-    if not any((folder / name).is_file() for name in WEIGHT_FILES):
+    if not any((folder / name).is_file() for name in (*WEIGHT_FILES, *ONNX_FILES.values())):
         raise BundleError(
             f"{folder}: holds no weights; expected {WEIGHT_FILES[0]} beside config.json. "
             "Copy the whole model folder, or train again"
@@ -159,6 +175,21 @@ def sha256(path: Path) -> str:
     with path.open("rb") as handle:
         while block := handle.read(1 << 20):
             digest.update(block)
+    return digest.hexdigest()
+
+
+def fingerprint(path: Path) -> str:
+    """Tells apart weights that were trained differently, without reading all of them.
+
+    The SHA-256 of the size and of 64 samples evenly spread, the first and the last block among
+    them: training moves every weight.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as handle:
+        for k in range(_N_SAMPLES):
+            handle.seek(max(0, size - _SAMPLE) * k // (_N_SAMPLES - 1))
+            digest.update(handle.read(_SAMPLE))
     return digest.hexdigest()
 
 
