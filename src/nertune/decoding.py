@@ -3,22 +3,23 @@
 The sentence is a linear chain: the score of a tag sequence is the sum of its emissions, and
 sequences that the scheme forbids have no probability. `best_tags` is the Viterbi path of that
 chain. The score of an entity is its posterior: the summed probability of all allowed tag
-sequences in which exactly this stretch of words is one entity with this label (forward-backward,
-Rabiner 1989), so scores of rival readings never add up to more than 1.
+sequences in which exactly this stretch of words is one entity with this label, so scores of rival
+readings never add up to more than 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from nertune import schemes
+from nertune import posteriors, schemes
 from nertune.encoding import NEVER, Floats, Ints
-
-Doubles = npt.NDArray[np.float64]
+from nertune.posteriors import Doubles
+from nertune.scoring.reading import entity_arrays
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,42 @@ class Decoder:
 
         tag_ids: (n_words,), as `best_tags` gives them.
         """
-        ends = sentence_starts[1:]
-        in_entity = np.array([tag != schemes.OUTSIDE for tag in self.tags])[tag_ids]
-        filled = np.unique(np.searchsorted(ends, np.flatnonzero(in_entity), "right"))
-        scores: list[list[float]] = [[] for _ in ends]
-        for sentence in filled.tolist():
-            start, end = sentence_starts[sentence], sentence_starts[sentence + 1]
-            scores[sentence] = self._posteriors(
-                emissions[start:end].astype(np.float64) / self.temperature, tag_ids[start:end]
-            )
-        return scores
+        starts = np.zeros(len(tag_ids), dtype=bool)
+        starts[sentence_starts[:-1][sentence_starts[:-1] < len(tag_ids)]] = True
+        first, last, label = entity_arrays(tag_ids, self.tags, starts)
+        owner = np.searchsorted(sentence_starts, first, "right") - 1
+        spans = np.stack([first, last + 1], axis=1) - sentence_starts[owner][:, None]
+        names = schemes.labels_of(self.tags)
+        labels = np.array([schemes.split_tag(tag)[1] for tag in self.tags])
+        of_label = np.array([labels == name for name in names]).reshape(-1, len(labels))
+        found = np.empty(len(first))
+        filled = np.unique(owner)
+        for block in self._blocks(emissions, sentence_starts, filled):
+            mine = np.flatnonzero(np.isin(owner, block.sentences))
+            order = np.argsort(block.sentences)
+            rows = order[np.searchsorted(block.sentences, owner[mine], sorter=order)]
+            found[mine] = block.entity_probabilities(rows, spans[mine], of_label[label[mine]])
+        edges = np.searchsorted(owner, np.arange(len(sentence_starts)))
+        scores = found.tolist()
+        return [scores[a:b] for a, b in pairwise(edges.tolist())]
+
+    def word_probabilities(self, emissions: Floats, sentence_starts: Ints) -> Doubles:
+        """(n_words, n_tags): how probable each tag is at each word, over allowed sequences."""
+        found = np.zeros(emissions.shape)
+        filled = np.flatnonzero(np.diff(sentence_starts))
+        for block in self._blocks(emissions, sentence_starts, filled):
+            columns = np.arange(block.emissions.shape[1])
+            inside = columns < block.lengths[:, None]
+            places = sentence_starts[block.sentences][:, None] + columns
+            found[places[inside]] = block.word_probabilities()[inside]
+        return found
+
+    def _blocks(
+        self, emissions: Floats, sentence_starts: Ints, sentences: Ints
+    ) -> Iterator[posteriors.Block]:
+        return posteriors.blocks(
+            emissions, sentence_starts, sentences, self.tables, self.temperature
+        )
 
     def _forbidden(self, tag_ids: Ints, sentence_starts: Ints) -> list[int]:
         """The sentences whose tags break the scheme."""
@@ -85,22 +112,6 @@ class Decoder:
         starts[sentence_starts[:-1]] = True
         broken = np.flatnonzero(self.tables.broken(tag_ids, starts))
         return [int(i) for i in np.unique(np.searchsorted(sentence_starts, broken, "right") - 1)]
-
-    @np.errstate(divide="ignore")  # log(0): what is forbidden
-    def _posteriors(self, emissions: Doubles, tag_ids: Ints) -> list[float]:
-        tables = self.tables
-        forward, backward = _forward(emissions, tables), _backward(emissions, tables)
-        log_total = _log_sum(forward[-1] + np.where(tables.end, 0.0, -np.inf))
-        labels = np.array([schemes.split_tag(tag)[1] for tag in self.tags])
-        scores = []
-        for start, end, label in schemes.decode([self.tags[i] for i in tag_ids]):
-            paths = np.where(labels == label, _into(forward, emissions, tables, start), -np.inf)
-            for i in range(start + 1, end):
-                paths = _log_dot(paths, tables.allowed & tables.continues) + emissions[i]
-            score = _log_sum(paths + _out_of(backward, emissions, tables, end))
-            # A tag list that allows no sequence at all gives no reading any probability.
-            scores.append(0.0 if score == -np.inf else float(np.exp(min(0.0, score - log_total))))
-        return scores
 
 
 def viterbi(emissions: Floats, tables: schemes.Transitions) -> Ints:
@@ -137,58 +148,3 @@ def cross_entropy(emissions: Floats, gold: Sequence[int] | Ints) -> float:
     if not len(emissions):
         return 0.0
     return float(-log_softmax(emissions)[np.arange(len(emissions)), gold].sum())
-
-
-def _forward(emissions: Doubles, tables: schemes.Transitions) -> Doubles:
-    """(n_words, n_tags): log weight of all beginnings that end in a tag at a word, it included."""
-    forward = np.empty_like(emissions)
-    forward[0] = emissions[0] + np.where(tables.start, 0.0, -np.inf)
-    for i in range(1, len(emissions)):
-        forward[i] = _log_dot(forward[i - 1], tables.allowed) + emissions[i]
-    return forward
-
-
-def _backward(emissions: Doubles, tables: schemes.Transitions) -> Doubles:
-    """(n_words, n_tags): log weight of all endings that follow a tag at a word, it left out."""
-    backward = np.empty_like(emissions)
-    backward[-1] = np.where(tables.end, 0.0, -np.inf)
-    for i in range(len(emissions) - 2, -1, -1):
-        backward[i] = _log_dot(backward[i + 1] + emissions[i + 1], tables.allowed.T)
-    return backward
-
-
-def _into(
-    forward: Doubles, emissions: Doubles, tables: schemes.Transitions, start: int
-) -> Doubles:
-    """(n_tags,): log weight of all beginnings after which a tag at word `start` opens an entity."""
-    paths: Doubles = forward[0]
-    if start > 0:
-        opens = tables.allowed & ~tables.continues
-        paths = _log_dot(forward[start - 1], opens) + emissions[start]
-    return paths
-
-
-def _out_of(
-    backward: Doubles, emissions: Doubles, tables: schemes.Transitions, end: int
-) -> Doubles:
-    """(n_tags,): log weight of all endings in which a tag at word `end - 1` ends its entity."""
-    paths: Doubles = backward[-1]
-    if end < len(emissions):
-        closes = tables.allowed & ~tables.continues
-        paths = _log_dot(backward[end] + emissions[end], closes.T)
-    return paths
-
-
-def _log_dot(weights: Doubles, allowed: npt.NDArray[np.bool_]) -> Doubles:
-    """log of (exp(weights) @ allowed), shifted column by column so that nothing vanishes."""
-    paths = np.where(allowed, weights[:, None], -np.inf)
-    top = np.maximum(paths.max(axis=0), -1e300)
-    result: Doubles = np.log(np.exp(paths - top).sum(axis=0)) + top
-    return result
-
-
-def _log_sum(weights: Doubles) -> float:
-    if not len(weights) or np.isneginf(weights.max()):
-        return -np.inf
-    top = weights.max()
-    return float(np.log(np.exp(weights - top).sum()) + top)

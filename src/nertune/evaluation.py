@@ -16,9 +16,10 @@ import numpy.typing as npt
 from nertune import schemes
 from nertune.analysis import Judged
 from nertune.config import ReadSettings
-from nertune.decoding import Decoder, Doubles, cross_entropy
+from nertune.decoding import Decoder, cross_entropy
 from nertune.encoding import NO_PIECE, Encoder, Floats, Ints
 from nertune.engine import Tagger
+from nertune.posteriors import Doubles
 from nertune.scoring import Scores, score_ids
 from nertune.splits import GoldSplit, load_gold
 from nertune.statistics import counts_by_unit, intervals
