@@ -16,7 +16,8 @@ from refusals import FILES, told
 
 from fake_hub import TOKEN, FakeHub
 from nertune import Tagger
-from nertune.modelhub import is_hub_id, open_bundle, push
+from nertune.bundle import names_in
+from nertune.modelhub import find_model, is_hub_id, open_bundle, push
 from nertune.testing import TEXT
 
 
@@ -32,13 +33,49 @@ class TestLoad:
     def test_only_what_is_needed_is_downloaded_and_only_once(
         self, hub: FakeHub, content: dict[str, bytes]
     ) -> None:
-        hub.put("me/x", {**content, "big.bin": b"0", "onnx/model.onnx": b"0", "README.md": b""})
+        others = ("big.bin", "onnx/model_q4.onnx", "onnx/config.json", "README.md")
+        graphs = {"onnx/model.onnx": b"0", "onnx/model_int8.onnx": b"1"}
+        hub.put("me/x", {**content, **graphs, **dict.fromkeys(others, b"")})
         found = open_bundle("me/x").folder
-        assert {path.name for path in found.iterdir()} == set(FILES)
-        assert hub.count("file") == len(FILES)
+        assert names_in(found) == {*FILES, *graphs}
+        assert hub.count("file") == len(FILES) + 2
         hub.requests.clear()
         assert open_bundle("me/x").folder == found
         assert hub.requests == ["info"]
+
+    def test_a_checkpoint_with_the_files_of_an_old_tokenizer(
+        self, hub: FakeHub, folder: Path, content: dict[str, bytes]
+    ) -> None:
+        pieces = open_bundle(folder).tokenizer.get_vocab()
+        config = json.loads(content["config.json"])
+        del config["nertune"]
+        files = {
+            "config.json": json.dumps(config).encode(),
+            "model.safetensors": content["model.safetensors"],
+            "vocab.txt": "\n".join(sorted(pieces, key=pieces.__getitem__)).encode(),
+            "tokenizer_config.json": b'{"do_lower_case": true}',
+            "special_tokens_map.json": b"{}",
+            "added_tokens.json": b"{}",
+        }
+        hub.put("you/x", {**files, "pytorch_model.bin": b"0", "tf_model.h5": b"0"})
+        bundle = open_bundle("you/x")
+        assert names_in(bundle.folder) == set(files)
+        assert Tagger.load("you/x")(TEXT[0]) == Tagger.load(folder)(TEXT[0])
+
+    @pytest.mark.parametrize(
+        ("missing", "there", "message"),
+        [
+            ("model.safetensors", "pytorch_model.bin", "only in pytorch_model.bin, a pickle"),
+            ("tokenizer.json", "spiece.model", "but spiece.model, a SentencePiece model"),
+        ],
+    )
+    def test_what_the_hub_has_in_another_format_is_named_and_stays_there(
+        self, hub: FakeHub, content: dict[str, bytes], missing: str, there: str, message: str
+    ) -> None:
+        del (files := dict(content))[missing]
+        hub.put("me/x", {**files, there: b"0"})
+        assert message in told(open_bundle, "me/x")
+        assert there not in names_in(find_model("me/x"))
 
     def test_what_another_program_downloaded_a_part_of_is_completed(
         self, hub: FakeHub, content: dict[str, bytes]

@@ -36,6 +36,18 @@ class TestPush:
         assert "README.md" in pushed.files
         assert commit.message == "all of it"
 
+    def test_the_graphs_are_part_of_the_model(
+        self, hub: FakeHub, run: Path, content: dict[str, bytes]
+    ) -> None:
+        graphs = {"onnx/model.onnx": b"1", "onnx/model_int8.onnx": b"2"}
+        (run / "model" / "onnx").mkdir()
+        for name, data in {**graphs, "onnx/model.tmp": b"3"}.items():
+            (run / "model" / name).write_bytes(data)
+        assert set(push(run, "me/x").files) == {*FILES, *graphs}
+        assert hub.repos["me/x"].commits[-1].files.items() >= graphs.items()
+        there = find_model("me/x")
+        assert {name: (there / name).read_bytes() for name in graphs} == graphs
+
     def test_a_name_without_its_user_is_completed(self, hub: FakeHub, run: Path) -> None:
         assert push(run, "x").url.startswith(f"{hub.url}/me/x/commit/")
 
@@ -69,7 +81,10 @@ class TestPush:
     def test_files_of_another_model_go_and_everything_else_stays(
         self, hub: FakeHub, run: Path
     ) -> None:
-        stale = ("model-00001-of-00002.safetensors", "model.safetensors.index.json")
+        stale = (
+            "model-00001-of-00002.safetensors", "model.safetensors.index.json", "vocab.txt",
+            "onnx/model_int8.onnx",
+        )  # fmt: skip
         mine = ("README.md", "notes.txt", "onnx/model.safetensors", "model.onnx")
         hub.put("me/x", dict.fromkeys([*stale, *mine], b"old"))
         push(run, "me/x")

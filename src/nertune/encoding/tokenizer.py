@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 from nertune.errors import EncodingError
 
@@ -45,10 +46,16 @@ def normalise_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     Byte-level BPE writes a word after a space with other pieces than one at the start of a text;
     words given one by one must all be written as after a space.
     """
-    raw = json.loads(tokenizer.to_str())
-    raw["truncation"] = None
-    raw["padding"] = None
-    for place, step in enumerate(_steps(raw.get("pre_tokenizer"))):
+    return normalise_in_place(Tokenizer.from_str(tokenizer.to_str()))
+
+
+def normalise_in_place(tokenizer: Tokenizer) -> Tokenizer:
+    """The same for a tokenizer that nobody else holds: a copy of a large one takes a second."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    splitter = _state(tokenizer.pre_tokenizer)
+    before = json.dumps(splitter)
+    for place, step in enumerate(_steps(splitter)):
         if step["type"] == "Metaspace" and step.get("prepend_scheme") == "never":
             step["prepend_scheme"] = "always"
         if step["type"] != "ByteLevel" or step["add_prefix_space"]:
@@ -56,8 +63,22 @@ def normalise_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
         if place == 0:
             step["add_prefix_space"] = True
         else:  # here it would put a space before every part of a word that was cut before
-            raw["normalizer"] = _with_space(raw.get("normalizer"))
-    return Tokenizer.from_str(json.dumps(raw))
+            spaced = _with_space(_state(tokenizer.normalizer))
+            tokenizer.normalizer = _from_state(normalizers.Sequence([]), spaced)
+    if splitter and json.dumps(splitter) != before:
+        tokenizer.pre_tokenizer = _from_state(pre_tokenizers.Sequence([]), splitter)
+    return tokenizer
+
+
+def _state(part: Any) -> dict[str, Any] | None:
+    """A part of a tokenizer as it stands in `tokenizer.json`."""
+    return json.loads(part.__getstate__()) if part is not None else None
+
+
+def _from_state(part: Any, state: dict[str, Any]) -> Any:
+    """The part that a state describes, whatever kind `part` is of."""
+    part.__setstate__(json.dumps(state).encode())
+    return part
 
 
 def check_word_start(tokenizer: Tokenizer) -> None:
@@ -75,7 +96,7 @@ def check_word_start(tokenizer: Tokenizer) -> None:
             )
 
 
-def _with_space(normalizer: dict[str, object] | None) -> dict[str, object]:
+def _with_space(normalizer: dict[str, Any] | None) -> dict[str, Any]:
     """The normaliser, made to put a space before each word; once, however often it is called."""
     space = {"type": "Prepend", "prepend": " "}
     inner = normalizer.get("normalizers") if normalizer else []
@@ -83,7 +104,7 @@ def _with_space(normalizer: dict[str, object] | None) -> dict[str, object]:
     return {"type": "Sequence", "normalizers": [*(s for s in steps if s != space), space]}
 
 
-def _steps(step: dict[str, object] | None) -> Iterator[dict[str, object]]:
+def _steps(step: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
     if step is None:
         return
     inner = step.get("pretokenizers")

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from nertune.bundle import Bundle, load_bundle
+from nertune.bundle import (
+    ONNX_FILES,
+    TAGGER_FILE,
+    TOKENIZER_FILES,
+    WEIGHT_FILES,
+    Bundle,
+    load_bundle,
+)
 from nertune.errors import BundleError
 from nertune.modelhub.client import Hub
 from nertune.modelhub.faults import NO_ANSWER, NOT_LOADED
 
 NEEDED = (
-    "config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors",
-    "tokenizer.json", "tokenizer_config.json", "tagger.json",
+    "config.json", *WEIGHT_FILES, "model-*.safetensors", *ONNX_FILES.values(), *TOKENIZER_FILES,
+    TAGGER_FILE,
 )  # fmt: skip
 """Files that a model is loaded from."""
 
@@ -27,13 +35,14 @@ def open_bundle(model: str | Path, revision: str | None = None) -> Bundle:
 
     Raises BundleError that names what is missing and how to get it.
     """
-    folder = find_model(model, revision)
+    found = locate(model, revision)
     try:
-        return load_bundle(folder)
+        return load_bundle(found.folder, found.names)
     except BundleError as error:
-        if folder == Path(model):
+        if found.folder == Path(model):
             raise
-        raise BundleError(str(error).replace(str(folder), f"{model} (in {folder})")) from None
+        told = str(error).replace(str(found.folder), f"{model} (in {found.folder})")
+        raise BundleError(told) from None
 
 
 def find_model(model: str | Path, revision: str | None = None) -> Path:
@@ -41,16 +50,29 @@ def find_model(model: str | Path, revision: str | None = None) -> Path:
 
     model: `user/name` and `user/name@revision` are ids of the Hub; a Path is always a folder.
     """
+    return locate(model, revision).folder
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a model is, and the files there are of it on the Hub, those too that none needs."""
+
+    folder: Path
+    names: frozenset[str] = frozenset()
+
+
+def locate(model: str | Path, revision: str | None = None) -> Located:
+    """The same as `find_model`, and what the Hub has besides; nothing where it was not asked."""
     name, _, tag = str(model).partition("@")
     if isinstance(model, Path) or Path(model).exists() or not is_hub_id(name):
         if revision and Path(model).exists():
             raise BundleError(f"{model}: is a folder, which has no revision; leave revision out")
-        return Path(model)
+        return Located(Path(model))
     if revision and tag:
         raise BundleError(
             f"{model}: names a revision, and revision={revision!r} another; expected one of them"
         )
-    return download(name, revision or tag or None)
+    return _fetched(name, revision or tag or None)
 
 
 def is_hub_id(name: str) -> bool:
@@ -72,9 +94,14 @@ def download(repo: str, revision: str | None = None) -> Path:
     Where the Hub cannot be reached, which is logged, or must not be asked (HF_HUB_OFFLINE=1), a
     whole copy in the cache is taken. Raises BundleError.
     """
+    return _fetched(repo, revision).folder
+
+
+def _fetched(repo: str, revision: str | None) -> Located:
     with Hub() as hub:
         found = hub.find(repo, revision)
-        return _current(repo, revision, found) or _snapshot(repo, revision)
+        folder = _current(repo, revision, found) or _snapshot(repo, revision)
+        return Located(folder, frozenset(file.rfilename for file in found.siblings or ()))
     fault = hub.fault
     if fault.kind in NO_ANSWER:
         with Hub():
@@ -84,7 +111,7 @@ def download(repo: str, revision: str | None = None) -> Path:
                     "%s: the Hub cannot be asked (%s); commit %s is taken from the cache",
                     repo, fault.said, folder.name,
                 )  # fmt: skip
-            return folder
+            return Located(folder)
     raise BundleError(fault.message(repo, revision, NOT_LOADED))
 
 
@@ -99,9 +126,15 @@ def _current(repo: str, revision: str | None, found: Any) -> Path | None:
 
 
 def matching(names: Iterable[str], patterns: tuple[str, ...]) -> tuple[str, ...]:
-    """Names without a folder that fit one of the patterns, in order."""
-    found = (name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
-    return tuple(sorted(name for name in found if "/" not in name))
+    """Names that fit one of the patterns, in order; a star stands for no folder."""
+    return tuple(
+        sorted(
+            name
+            for name in names
+            if name in patterns
+            or ("/" not in name and any(fnmatchcase(name, pattern) for pattern in patterns))
+        )
+    )
 
 
 def _snapshot(repo: str, revision: str | None, cached: bool = False) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nertune.bundle import load_bundle, model_folder
+from nertune.bundle import load_bundle, model_folder, names_in
 from nertune.errors import OutputError
 from nertune.modelhub.client import Hub
 from nertune.modelhub.faults import NOT_PUSHED, without_secrets
@@ -69,7 +69,7 @@ def push(
 
 def pushed_files(folder: Path) -> tuple[str, ...]:
     """The files of a model folder that a push uploads."""
-    return matching((path.name for path in folder.iterdir() if path.is_file()), PUSHED)
+    return matching(names_in(folder), PUSHED)
 
 
 def prepare(repo: str, private: bool = False) -> None:
