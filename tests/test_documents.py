@@ -25,6 +25,7 @@ TAGS = ["B-PER", "I-PER", "O", "B-LOC", "I-LOC", "O", "B-PER", "O"]
 SENTENCES = [(0, 6), (6, 8)]
 TEXT = "Ann Lee left New York .\nBob stayed"
 SPANS = [(0, 2, "PER"), (3, 5, "LOC"), (6, 7, "PER")]
+ENTITY_RANGES = [(0, 7, "PER"), (13, 21, "LOC"), (24, 27, "PER")]
 ENTITIES = (
     Entity(0, 7, "PER", "Ann Lee"),
     Entity(13, 21, "LOC", "New York"),
@@ -114,6 +115,62 @@ def test_with_tags_replaces_entities_and_adds_scores(document: Document) -> None
     assert other.tags == ("O",) * 6 + ("B-LOC", "I-LOC")
     assert (other.text, other.words, other.id) == (document.text, document.words, "a1")
     assert document.with_tags(["O"] * 8).entities == ()
+
+
+def spelled(document: Document) -> list[tuple[str, str]]:
+    return [(entity.text, entity.label) for entity in document.entities]
+
+
+def test_only_some_entities_stay_and_the_words_of_others_get_o(document: Document) -> None:
+    scored = document.with_tags(TAGS, [0.9, 0.5, 0.4])
+    assert spelled(scored.only(0.5)) == [("Ann Lee", "PER"), ("New York", "LOC")]
+    assert scored.only(0.5).tags == (*TAGS[:6], "O", "O")
+    assert spelled(scored.only(labels=["LOC"])) == [("New York", "LOC")]
+    assert scored.only(labels={"LOC"}).tags == ("O", "O", "O", "B-LOC", "I-LOC", "O", "O", "O")
+    assert spelled(scored.only(0.5, ("PER",))) == [("Ann Lee", "PER")]
+    assert scored.only(labels=[]) == document.with_tags(["O"] * 8)
+
+
+def test_only_leaves_out_nothing_that_was_not_asked_for(document: Document) -> None:
+    assert document.only() is document
+    assert document.only(1.0) is document, "gold has no score"
+    assert document.only(labels=["PER", "LOC", "ORG"]) is document
+    assert spelled(Document.from_text(TEXT, ENTITY_RANGES).only(labels=["LOC"])) == [
+        ("New York", "LOC")
+    ]
+
+
+def test_only_keeps_the_tag_of_a_word_that_an_entity_left_out_shares() -> None:
+    entities = (Entity(0, 5, "MISC", "Anglo"), Entity(6, 16, "ORG", "Dutch firm"))
+    document = Document("Anglo-Dutch firm", ((0, 11), (12, 16)), ((0, 2),), entities)
+    document = dataclasses.replace(document, tags=("B-ORG", "I-ORG"))
+    assert document.only(labels=["ORG"]).tags == ("B-ORG", "I-ORG")
+    assert document.only(labels=["MISC"]).tags == ("B-ORG", "O")
+
+
+def test_only_refuses_a_single_string_of_labels(document: Document) -> None:
+    with pytest.raises(DocumentError, match=r"labels is the string 'PER'.*labels=\['PER'\]"):
+        document.only(labels="PER")
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=100)
+def test_tags_and_entities_agree_after_only(data: st.DataObject) -> None:
+    words, tags, sentences = data.draw(articles())
+    scores = st.lists(st.floats(0, 1), min_size=len(words), max_size=len(words))
+    document = Document.from_words(words, tags, sentences)
+    document = document.with_tags(tags, data.draw(scores)[: len(document.entities)])
+    labels = data.draw(st.none() | st.sets(st.sampled_from("AB")))
+    threshold = data.draw(st.floats(0, 1))
+    found = document.only(threshold, labels)
+    assert found.entities == tuple(
+        entity
+        for entity in document.entities
+        if (entity.score or 0) >= threshold and (labels is None or entity.label in labels)
+    )
+    assert found.tags is not None
+    again = Document.from_words(words, found.tags, sentences)
+    assert spelled(again) == spelled(found)
 
 
 def test_documents_are_frozen(document: Document) -> None:

@@ -26,12 +26,14 @@ errors = Console(stderr=True)
 
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 _N_ROWS = 70
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Control characters could make a terminal do anything; those that turn the direction of writing
+# could show a name where it does not stand. Tabs and newlines stay.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def clean(text: str) -> str:
-    """Text of a file without control characters, which could make a terminal do anything."""
-    return _CONTROL.sub("\ufffd", text)
+    """Text of a file as a terminal may show it: control characters replaced, newlines kept."""
+    return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n"))
 
 
 def print_json(value: Any) -> None:
@@ -137,11 +139,16 @@ def print_spreads(title: str, rows: dict[str, tuple[float, float]]) -> None:
 
 
 def print_highlighted(document: Document, console: Console) -> None:
-    """The text with its entities in colour, each followed by its label; in brackets without."""
-    coloured = console.color_system is not None
+    """The text with its entities in colour, each followed by its label; in brackets without.
+
+    Without colour: in a file or a pipe, on a terminal that has none, or where NO_COLOR is set.
+    """
+    coloured = console.color_system is not None and not console.no_color
     text = Text()
     position = 0
     for entity in document.entities:
+        if entity.start < position:  # overlaps the one before: never show a character twice
+            continue
         text.append(clean(document.text[position : entity.start]))
         colour = _colour(entity.label)
         if coloured:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, compress, pairwise
 from operator import add
@@ -18,6 +18,7 @@ from nertune.documents.checks import (
     listed,
     sorted_spans,
 )
+from nertune.documents.html import to_html
 from nertune.errors import DocumentError
 from nertune.schemes import Span
 
@@ -248,17 +249,39 @@ class Document(_Words):
             )
         return replace(self, entities=entities, tags=tuple(tags))
 
-    def with_scores_from(self, threshold: float) -> Document:
-        """Only the entities with at least this score (or none); the others' words get O."""
-        kept = [e.score is None or e.score >= threshold for e in self.entities]
+    def only(self, threshold: float = 0.0, labels: Collection[str] | None = None) -> Document:
+        """The same document with only some of its entities; the words of the others get O.
+
+        threshold: entities with a lower score are left out; one without a score (gold) stays.
+        labels: only entities with one of these labels stay; None keeps every label.
+        Raises DocumentError where labels is a single string.
+        """
+        if isinstance(labels, str):
+            raise DocumentError(
+                f"labels is the string {labels!r}; expected a collection of labels: "
+                f"write labels=[{labels!r}]"
+            )
+        wanted = None if labels is None else frozenset(labels)
+        kept = [
+            (e.score is None or e.score >= threshold) and (wanted is None or e.label in wanted)
+            for e in self.entities
+        ]
         if all(kept):
             return self
-        tags = None if self.tags is None else list(self.tags)
-        for (first, last), keep in zip(self._touched(), kept, strict=True):
-            if tags is not None and not keep:
-                tags[first:last] = [schemes.OUTSIDE] * (last - first)
         entities = tuple(compress(self.entities, kept))
-        return replace(self, entities=entities, tags=None if tags is None else tuple(tags))
+        if self.tags is None:
+            return replace(self, entities=entities)
+        tags = list(self.tags)
+        ranges = list(self._touched())
+        for first, last in ranges:
+            tags[first:last] = [schemes.OUTSIDE] * (last - first)
+        for first, last in compress(ranges, kept):  # afterwards: two may share a word
+            tags[first:last] = self.tags[first:last]
+        return replace(self, entities=entities, tags=tuple(tags))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the text with its entities marked."""
+        return to_html(self)
 
     def _touched(self) -> Iterator[tuple[int, int]]:
         """For each entity the half-open range of words it shares a character with."""
