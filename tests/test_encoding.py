@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import random
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+import nertune
 from nertune.config import WindowSettings
 from nertune.documents import Document
 from nertune.encoding import (
@@ -24,38 +28,41 @@ from nertune.encoding import (
     stitch,
     word_shape,
 )
+from nertune.encoding import encoder as encoder_module
 from nertune.errors import EncodingError
-from nertune.testing import TEXT, FakeRuntime, tiny_tokenizer
+from nertune.splitting import split
+from nertune.testing import FAMILIES, TEXT, FakeRuntime, Family, odd_texts, tiny_tokenizer
 
 quick = settings(deadline=None, max_examples=60)
-all_families = pytest.mark.parametrize(
-    "family", ["bert", "roberta", "modernbert", "unigram"]
-)
+all_families = pytest.mark.parametrize("family", FAMILIES)
+SAMPLES = Path(nertune.__file__).parent / "samples"
 DROPPED = ("\u0007", "\u200b")
 
+ODD_WORDS = sorted({word for text in odd_texts(2, 200) for word in text.split()}, key=len)[:400]
 words = st.one_of(
     st.sampled_from(" ".join(TEXT).split()),
+    st.sampled_from(ODD_WORDS),
     st.text(max_size=12).map(str.strip).filter(bool),
 )
 
 
 @cache
-def raw(family: str) -> Tokenizer:
+def raw(family: Family) -> Tokenizer:
     """A tokenizer as it is published."""
     return tiny_tokenizer(family)
 
 
 @cache
-def tokenizer(family: str) -> Tokenizer:
+def tokenizer(family: Family) -> Tokenizer:
     return normalise_tokenizer(raw(family))
 
 
-def reference(family: str) -> PreTrainedTokenizerFast:
+def reference(family: Family) -> PreTrainedTokenizerFast:
     """transformers' own way to read words: independent of `normalise_tokenizer`."""
     own = tiny_tokenizer(family)
     own.no_truncation()
     own.no_padding()
-    if family in ("roberta", "modernbert"):
+    if family in ("roberta", "roberta-prefix", "modernbert"):
         own.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     return PreTrainedTokenizerFast(tokenizer_object=own)
 
@@ -64,7 +71,7 @@ def reference(family: str) -> PreTrainedTokenizerFast:
 
 
 @all_families
-def test_pieces_of_a_word_do_not_depend_on_how_many_words_are_new(family: str) -> None:
+def test_pieces_of_a_word_do_not_depend_on_how_many_words_are_new(family: Family) -> None:
     pool = [f"{word}{'x' * (i % 40)}{i}" for i, word in enumerate(" ".join(TEXT).split() * 40)]
     pool = [*pool[:300], *DROPPED, "[SEP]", "</s>", *pool[300:700], "\u200b\u200b"]
     settings = WindowSettings(pieces=16)
@@ -83,7 +90,7 @@ def test_pieces_of_a_word_do_not_depend_on_how_many_words_are_new(family: str) -
 @quick
 @given(sentence=st.lists(words, min_size=1, max_size=30))
 def test_pieces_are_those_of_the_fast_tokenizer_of_transformers(
-    family: str, sentence: list[str]
+    family: Family, sentence: list[str]
 ) -> None:
     encoder = Encoder(tokenizer(family), WindowSettings(pieces=5000))
     encoded = encoder.encode([Document.from_words(sentence)])
@@ -94,10 +101,25 @@ def test_pieces_are_those_of_the_fast_tokenizer_of_transformers(
 
 
 @all_families
+def test_pieces_of_real_text_are_those_of_transformers(family: Family) -> None:
+    lines = (SAMPLES / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    documents = [split(Document.from_text(json.loads(line)["text"])) for line in lines]
+    encoder = Encoder(tokenizer(family), WindowSettings(pieces=100_000, sentences=1))
+    encoder.encode(documents)  # from here on every word is in the table
+    encoded = encoder.encode(documents)
+    sentences = [
+        document.words[start:end] for document in documents for start, end in document.sentences
+    ]
+    expected = reference(family)(sentences, is_split_into_words=True)["input_ids"]
+    assert encoded.n_words > 9000
+    assert encoded.ids.tolist() == list(chain.from_iterable(expected))
+
+
+@all_families
 @quick
 @given(sentence=st.lists(words, min_size=1, max_size=30))
 def test_windows_and_stitch_change_nothing_where_the_text_fits(
-    family: str, sentence: list[str]
+    family: Family, sentence: list[str]
 ) -> None:
     encoder = Encoder(tokenizer(family), WindowSettings(pieces=5000))
     encoded = encoder.encode([Document.from_words(sentence)])
@@ -117,7 +139,7 @@ def test_windows_and_stitch_change_nothing_where_the_text_fits(
     pieces=st.integers(8, 80),
 )
 def test_real_words_keep_their_first_piece_however_short_the_window(
-    family: str, sentences: list[list[str]], pieces: int
+    family: Family, sentences: list[list[str]], pieces: int
 ) -> None:
     ends = np.cumsum([0, *map(len, sentences)]).tolist()
     flat = [word for sentence in sentences for word in sentence]
@@ -166,6 +188,36 @@ def test_pieces_of_a_word_are_the_same_when_it_comes_again() -> None:
     assert encoder.encode([document]).ids.tolist() == first.ids.tolist()
 
 
+@pytest.mark.parametrize(
+    "bound", ["_CACHED_WORDS", "_CACHED_PIECES", "_CACHED_CHARACTERS", "_CHARACTERS_AT_ONCE"]
+)
+def test_what_the_table_of_words_forgets_changes_nothing(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = random.Random(0)
+    pool = [*" ".join(TEXT).split(), *ODD_WORDS, "z" * 100_000]
+    runs = [[Document.from_words(draw.choices(pool, k=40))] for _ in range(60)]
+    never = Encoder(tokenizer("roberta"), WindowSettings(pieces=16), shapes=True)
+    expected = [never.encode(run) for run in runs]
+    monkeypatch.setattr(encoder_module, bound, 100)
+    often = Encoder(tokenizer("roberta"), WindowSettings(pieces=16), shapes=True)
+    for run, right in zip(runs, expected, strict=True):
+        found = often.encode(run)
+        assert found.n_cut_pieces == right.n_cut_pieces
+        for name in ("ids", "types", "window_starts", "word_piece", "word_sizes"):
+            assert getattr(found, name).tolist() == getattr(right, name).tolist()
+
+
+def test_the_table_keeps_what_was_learned_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder_module, "_CACHED_WORDS", 100)
+    encoder = Encoder(tokenizer("bert"), WindowSettings())
+    encoder.encode([Document.from_words(["Lisbon", "Ada"])])
+    for number in range(30):
+        encoder.encode([Document.from_words([f"w{number}x{i}" for i in range(10)])])
+        assert 2 <= len(encoder._rows) <= 110
+    assert list(encoder._rows)[:2] == ["Lisbon", "Ada"]
+
+
 def test_a_window_that_holds_special_pieces_only_is_refused() -> None:
     crowded = tiny_tokenizer()
     crowded.post_processor = processors.TemplateProcessing(
@@ -180,7 +232,7 @@ def test_a_window_that_holds_special_pieces_only_is_refused() -> None:
 
 
 @all_families
-def test_normalised_tokenizer_neither_cuts_nor_pads(family: str) -> None:
+def test_normalised_tokenizer_neither_cuts_nor_pads(family: Family) -> None:
     published = tiny_tokenizer(family)
     published.enable_truncation(128)
     published.enable_padding(length=128)
@@ -286,7 +338,7 @@ def test_every_word_has_a_shape(word: str) -> None:
 
 
 @all_families
-def test_every_piece_of_a_word_carries_its_shape(family: str) -> None:
+def test_every_piece_of_a_word_carries_its_shape(family: Family) -> None:
     sentence = ["Lovelace", "met", "1,000.50", "東京"]
     encoder = Encoder(tokenizer(family), WindowSettings(), shapes=True)
     encoded = encoder.encode([Document.from_words(sentence)])
@@ -302,6 +354,6 @@ def test_without_shapes_all_types_are_0() -> None:
 
 
 @pytest.mark.parametrize(("family", "name"), [("bert", "[PAD]"), ("roberta", "<pad>")])
-def test_rows_are_filled_with_the_padding_piece(family: str, name: str) -> None:
+def test_rows_are_filled_with_the_padding_piece(family: Family, name: str) -> None:
     encoder = Encoder(tokenizer(family), WindowSettings())
     assert encoder.pad_id == raw(family).token_to_id(name)

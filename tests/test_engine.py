@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +55,14 @@ def load(folders: dict[str, Path]) -> Callable[[str], Tagger]:
     return cache(lambda family: Tagger.load(folders[family], device="cpu"))
 
 
-def scripted(script: Callable[[Any], Any] | None = None, **window: int) -> Tagger:
+def scripted(
+    script: Callable[[Any], Any] | None = None, workers: int = 1, **window: int
+) -> Tagger:
     """A tagger without a network; tags O, B-LOC, I-LOC, B-PER, I-PER."""
     tags = tuple(schemes.tag_set(["LOC", "PER"], schemes.SCHEMES["IOB2"]))
     chosen = TaggerSettings(tags=tags, scheme="IOB2", window=WindowSettings(**window))
-    return Tagger(FakeRuntime(len(tags), script), chosen, normalise_tokenizer(tiny_tokenizer()))
+    runtime = FakeRuntime(len(tags), script, workers)
+    return Tagger(runtime, chosen, normalise_tokenizer(tiny_tokenizer()))
 
 
 def lisbon_is_a_place(ids: Any) -> Any:
@@ -179,19 +184,45 @@ def counted(documents: Iterator[Document], taken: list[int]) -> Iterator[Documen
         yield document
 
 
-def test_a_stream_is_read_no_further_than_needed() -> None:
+@pytest.mark.parametrize(("workers", "ahead"), [(1, 0), (3, 1)])
+def test_a_stream_is_read_no_further_than_needed(workers: int, ahead: int) -> None:
     taken: list[int] = []
-    document = Document.from_words(["fox"] * 12_000, sentences=[(0, 6000), (6000, 12_000)])
-    found = scripted().tag(counted(iter([document] * 5), taken))
+    document = Document.from_words(["fox"] * 20_000, sentences=[(0, 10_000), (10_000, 20_000)])
+    found = scripted(workers=workers).tag(counted(iter([document] * 5), taken))
     assert taken == []
-    next(found)
-    assert len(taken) == 2
-    next(found)
-    assert len(taken) == 2
-    next(found)
-    assert len(taken) == 4
-    assert len(list(found)) == 2
-    assert len(taken) == 5
+    for n in range(1, 6):
+        next(found)
+        assert len(taken) == min(5, n + ahead)
+    assert list(found) == []
+
+
+def test_the_first_entities_of_a_long_stream_come_after_few_words() -> None:
+    taken: list[int] = []
+    document = Document.from_words(["fox"] * 10)
+    next(scripted().tag(counted(iter([document] * 5000), taken)))
+    assert sum(taken) <= 1000
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_workers_change_nothing(workers: int) -> None:
+    documents = [Document.from_words(" ".join(TEXT).split() * n) for n in (1, 30, 0, 7, 200)]
+    expected = list(scripted().tag(documents))
+    assert list(scripted(workers=workers).tag(documents)) == expected
+
+
+def test_a_runtime_that_fails_ends_the_stream_with_its_error() -> None:
+    def broken(_: Any) -> Any:
+        raise BundleError("no")
+
+    with pytest.raises(BundleError, match="no"):
+        list(scripted(broken, workers=3).tag([Document.from_words(["fox"])] * 5000))
+
+
+def test_a_stream_may_be_left_before_its_end() -> None:
+    documents = (Document.from_words(["fox"] * 100) for _ in range(100_000))
+    with closing(scripted(workers=2).tag(documents)) as found:
+        next(found)
+    assert len(list(islice(documents, 1))) == 1, "the rest was not read"
 
 
 def test_a_stream_of_empty_texts_is_not_gathered_up() -> None:
@@ -260,7 +291,7 @@ def test_a_run_folder_can_be_loaded(tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "run" / "model")
     tagger = Tagger.load(tmp_path / "run")
     assert tagger.settings.tags[0] == "O"
-    assert tagger.runtime.n_tags == 5
+    assert tagger.runtime.name == "torch (cpu, fp32)"
 
 
 def test_what_is_no_model_is_a_bundle_error(tmp_path: Path) -> None:

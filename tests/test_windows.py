@@ -389,9 +389,9 @@ def test_pad_fills_rows_up_to_the_longest_of_the_windows_asked_for(
 def test_time_is_linear_in_the_length_of_a_sentence() -> None:
     rng = random.Random(0)
     pool = " ".join(TEXT).split()
-    document = Document.from_words(rng.choices(pool, k=100_000))
+    document = Document.from_words(rng.choices(pool, k=500_000))
     encoder = Encoder(normalise_tokenizer(tiny_tokenizer()), WindowSettings(pieces=64))
     start = time.perf_counter()
     encoded = encoder.encode([document])
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 5, "0.4 s where time is linear, far more where not"
     assert (encoded.word_piece != NO_PIECE).all()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -15,11 +19,14 @@ from nertune.batching import plan
 from nertune.bundle import TaggerSettings
 from nertune.decoding import Decoder
 from nertune.documents import Document, Entity
-from nertune.encoding import Batch, Encoded, Encoder, Floats, stitch
-from nertune.errors import BundleError, DependencyError, DocumentError
+from nertune.encoding import Batch, Encoded, Encoder, Floats, Ints, stitch
+from nertune.errors import BundleError, DocumentError
 from nertune.modelhub import open_bundle
+from nertune.posteriors import Doubles
+from nertune.runtime_choice import Precision, RuntimeName, choose_runtime
 from nertune.splitting import split
 
+_FIRST_CHUNK_WORDS = 1_000
 _CHUNK_WORDS = 20_000
 
 
@@ -27,8 +34,16 @@ class Runtime(Protocol):
     """What a runtime must be: a padded batch in, logits out."""
 
     @property
-    def n_tags(self) -> int:
-        """How many tags the model tells apart."""
+    def name(self) -> str:
+        """What it is and how it runs, for people."""
+
+    @property
+    def workers(self) -> int:
+        """How many threads may ask for logits at once."""
+
+    @property
+    def batch_pieces(self) -> int:
+        """The budget of a batch, longest window times windows, that suits it."""
 
     def logits(self, batch: Batch) -> Floats:
         """(n_windows, n_pieces, n_tags)."""
@@ -50,8 +65,8 @@ class Stats:
 class Tagger:
     """Finds entities.
 
-    `tagger(text)` reads one text; `tagger.tag(documents)` reads a stream and keeps its order.
-    batch_pieces: budget of a batch, longest window times windows.
+    `tagger(text)` reads one text; `tag`, `tag_texts` and `tag_words` read streams and keep their
+    order. batch_pieces: budget of a batch, longest window times windows; none given: the runtime's.
     """
 
     def __init__(
@@ -59,11 +74,11 @@ class Tagger:
         runtime: Runtime,
         settings: TaggerSettings,
         tokenizer: Tokenizer,
-        batch_pieces: int = 512,
+        batch_pieces: int | None = None,
     ) -> None:
         self.runtime = runtime
         self.settings = settings
-        self.batch_pieces = batch_pieces
+        self.batch_pieces = batch_pieces or runtime.batch_pieces
         self.encoder = Encoder(tokenizer, settings.window, settings.shapes)
         scheme = schemes.scheme_named(settings.scheme) if settings.scheme else None
         self.decoder = Decoder(settings.tags, scheme, settings.temperature)
@@ -71,49 +86,59 @@ class Tagger:
 
     @classmethod
     def load(
-        cls, model: str | Path, device: str | None = None, *, revision: str | None = None
+        cls,
+        model: str | Path,
+        device: str | None = None,
+        *,
+        revision: str | None = None,
+        runtime: RuntimeName = "auto",
+        threads: int | None = None,
+        precision: Precision = "fp32",
     ) -> Tagger:
         """A tagger from a model folder, a run folder or a model on the Hugging Face Hub.
 
         model: a folder; where there is none, an id such as `user/name` or `user/name@revision`.
         device: as torch names it; none given: the GPU where there is one. revision: a branch, a tag
-        or a commit on the Hub.
-        Raises BundleError where the model is incomplete or cannot be had, DependencyError without
-        torch.
+        or a commit on the Hub. runtime: `auto` takes the int8 graph of `nertune export`, else its
+        fp32 graph, else torch; `tagger.runtime.name` says which. threads: cores to use; none given:
+        those that are free. precision: fp32, or bf16 and fp16, which torch computes with on a GPU.
+        Raises BundleError where the model is incomplete or cannot be had, DependencyError where the
+        runtime is not installed.
         """
         bundle = open_bundle(model, revision)
-        try:
-            import torch
+        chosen = choose_runtime(bundle, runtime, device, threads, precision)
+        return cls(chosen, bundle.settings, bundle.tokenizer)
 
-            from nertune.model import load_model
-            from nertune.runtimes.torch import TorchRuntime
-        except ModuleNotFoundError as error:
-            raise DependencyError(error.name or "torch", "train", "Loading a model") from error
-        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(TorchRuntime(load_model(bundle), place), bundle.settings, bundle.tokenizer)
-
-    def __call__(self, text: str, threshold: float = 0.0) -> list[Entity]:
+    def __call__(
+        self, text: str, threshold: float = 0.0, labels: Collection[str] | None = None
+    ) -> list[Entity]:
         """The entities of one raw text, in order; `text[e.start:e.end] == e.text`.
 
-        threshold: entities with a lower score are left out.
-        Raises DocumentError for anything but a string of valid Unicode.
+        threshold: entities with a lower score are left out. labels: so are those with another
+        label. Raises DocumentError for anything but a string of valid Unicode.
         """
         if not isinstance(text, str):
             raise DocumentError(
                 f"tagger(...) reads one string, got {type(text).__name__}; "
-                "for several use tagger.tag(Document.from_text(t) for t in texts)"
+                "for several use tagger.tag_texts(texts), for words tagger.tag_words(sentences)"
             )
-        return list(next(self.tag([Document.from_text(text)], threshold)).entities)
+        return list(next(self.tag([Document.from_text(text)], threshold, labels)).entities)
 
-    def tag(self, documents: Iterable[Document], threshold: float = 0.0) -> Iterator[Document]:
+    def tag(
+        self,
+        documents: Iterable[Document],
+        threshold: float = 0.0,
+        labels: Collection[str] | None = None,
+    ) -> Iterator[Document]:
         """Each document with the predicted tags and entities in place of its own, in order.
 
-        threshold: entities with a lower score are left out, and their words get O.
-        Works through the stream in chunks, so that memory does not grow with its length.
+        threshold: entities with a lower score are left out, and their words get O; labels: so are
+        entities with another label. Works through the stream in chunks, so that memory does not
+        grow with its length; the next chunk is read and encoded while the runtime is at work.
+        Raises DocumentError for a label that the model does not know.
         """
-        for chunk in _chunks(map(split, documents)):
-            encoded = self.encoder.encode(chunk)
-            emissions = self.emissions(encoded)
+        self._check_labels(labels)
+        for chunk, encoded, emissions in self._emissions_of(documents):
             tag_ids = self.decoder.best_tags(emissions, encoded.sentence_starts)
             scores = self.decoder.entity_scores(emissions, tag_ids, encoded.sentence_starts)
             names = [self.settings.tags[i] for i in tag_ids.tolist()]
@@ -123,26 +148,122 @@ class Tagger:
                 of_document = [score for sentence in scores[first:last] for score in sentence]
                 tags = names[start : start + document.n_words]
                 tagged = document.with_tags(tags, of_document)
-                yield tagged.with_scores_from(threshold) if threshold > 0 else tagged
+                everything = threshold <= 0 and labels is None
+                yield tagged if everything else tagged.only(threshold, labels)
                 first = last
+
+    def tag_texts(
+        self,
+        texts: Iterable[str],
+        threshold: float = 0.0,
+        labels: Collection[str] | None = None,
+    ) -> Iterator[Document]:
+        """As `tag`, for raw texts: a list, a generator, a column of pandas.
+
+        Raises DocumentError that names the place of what is no string.
+        """
+        if isinstance(texts, str):
+            raise DocumentError("tag_texts reads several texts, got one string; use tagger(text)")
+        return self.tag(_of_texts(texts), threshold, labels)
+
+    def tag_words(
+        self,
+        sentences: Iterable[Sequence[str]],
+        threshold: float = 0.0,
+        labels: Collection[str] | None = None,
+    ) -> Iterator[Document]:
+        """As `tag`, for sentences that are lists of words already, each a document of its own.
+
+        Raises DocumentError that names the place of what is no list of words.
+        """
+        if isinstance(sentences, str):
+            raise DocumentError("tag_words reads lists of words, got one string; use tagger(text)")
+        return self.tag(_of_words(sentences), threshold, labels)
+
+    def word_probabilities(
+        self, documents: Iterable[Document]
+    ) -> Iterator[tuple[Document, Doubles]]:
+        """Each document, split into words, and the probability of each tag at each word.
+
+        (n_words, n_tags), columns in the order of `settings.tags`: over all tag sequences that the
+        scheme allows, as entity scores are.
+        """
+        for chunk, encoded, emissions in self._emissions_of(documents):
+            found = self.decoder.word_probabilities(emissions, encoded.sentence_starts)
+            for document, start in zip(chunk, encoded.document_starts.tolist(), strict=False):
+                yield document, found[start : start + document.n_words]
 
     def emissions(self, encoded: Encoded) -> Floats:
         """(n_words, n_tags): the logits of every word's first piece, in its predicting window."""
-        logits = np.empty((len(encoded.ids), self.runtime.n_tags), np.float32)
-        for windows in plan(encoded.window_lengths, self.batch_pieces):
-            batch = self.encoder.pad(encoded, windows)
-            rows = self.runtime.logits(batch)
-            if not np.isfinite(rows[batch.mask.astype(bool)]).all():
-                raise BundleError(
-                    "the network gives scores that are no finite numbers; its weights are damaged, "
-                    "or its training diverged"
-                )
-            starts = encoded.window_starts[windows]
-            places = starts[:, None] + np.arange(batch.ids.shape[1])
-            inside = batch.mask.astype(bool)
-            logits[places[inside]] = rows[inside]
-        self._count(encoded)
-        return stitch(logits, encoded, self.decoder.outside)
+        with self._workers() as pool:
+            return self._begin(encoded, pool)()
+
+    def _emissions_of(
+        self, documents: Iterable[Document]
+    ) -> Iterator[tuple[Sequence[Document], Encoded, Floats]]:
+        """The stream in chunks, with their emissions."""
+        under_way: deque[tuple[Sequence[Document], Encoded, Callable[[], Floats]]] = deque()
+        with self._workers() as pool:
+            for chunk in _chunks(map(split, documents)):
+                encoded = self.encoder.encode(chunk)
+                under_way.append((chunk, encoded, self._begin(encoded, pool)))
+                if len(under_way) > (1 if pool else 0):
+                    chunk, encoded, finish = under_way.popleft()
+                    yield chunk, encoded, finish()
+            for chunk, encoded, finish in under_way:
+                yield chunk, encoded, finish()
+
+    @contextmanager
+    def _workers(self) -> Iterator[ThreadPoolExecutor | None]:
+        """The threads of a call; none where the runtime does one thing after another."""
+        if self.runtime.workers < 2:
+            yield None
+            return
+        pool = ThreadPoolExecutor(self.runtime.workers, "nertune")
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _begin(self, encoded: Encoded, pool: ThreadPoolExecutor | None) -> Callable[[], Floats]:
+        """Set the runtime to work; the function returned waits for it and gives the emissions."""
+        logits = np.empty((len(encoded.ids), len(self.settings.tags)), np.float32)
+        batches = plan(encoded.window_lengths, self.batch_pieces)
+        run = partial(self._run, encoded, logits)
+        started = map(run, batches) if pool is None else [pool.submit(run, b) for b in batches]
+
+        def finish() -> Floats:
+            for one in started:
+                if isinstance(one, Future):
+                    one.result()
+            self._count(encoded)
+            return stitch(logits, encoded, self.decoder.outside)
+
+        return finish
+
+    def _run(self, encoded: Encoded, logits: Floats, windows: Ints) -> None:
+        """Put the logits of some windows in their places."""
+        batch = self.encoder.pad(encoded, windows)
+        rows = self.runtime.logits(batch)
+        inside = batch.mask.astype(bool)
+        found = rows[inside]
+        if not np.isfinite(found).all():
+            raise BundleError(
+                "the network gives scores that are no finite numbers; its weights are damaged, "
+                "or its training diverged"
+            )
+        places = encoded.window_starts[windows][:, None] + np.arange(batch.ids.shape[1])
+        logits[places[inside]] = found
+
+    def _check_labels(self, labels: Collection[str] | None) -> None:
+        if isinstance(labels, str):
+            raise DocumentError(f"labels={labels!r}: expected several, as [{labels!r}]")
+        known = schemes.labels_of(self.settings.tags)
+        unknown = [label for label in labels or () if label not in known]
+        if unknown:
+            raise DocumentError(
+                f"the model does not know the label {unknown[0]!r}; it knows {', '.join(known)}"
+            )
 
     def _count(self, encoded: Encoded) -> None:
         lost = int((encoded.word_piece < 0).sum())
@@ -156,13 +277,40 @@ class Tagger:
 
 
 def _chunks(documents: Iterable[Document]) -> Iterator[Sequence[Document]]:
+    """Small chunks first, so that the first entities come soon; then larger, which go faster."""
     chunk: list[Document] = []
-    n_words = 0
+    n_words, enough = 0, _FIRST_CHUNK_WORDS
     for document in documents:
         chunk.append(document)
         n_words += max(1, document.n_words)  # a stream of empty texts ends a chunk too
-        if n_words >= _CHUNK_WORDS:
+        if n_words >= enough:
             yield chunk
-            chunk, n_words = [], 0
+            chunk, n_words, enough = [], 0, min(4 * enough, _CHUNK_WORDS)
     if chunk:
         yield chunk
+
+
+def _of_texts(texts: Iterable[str]) -> Iterator[Document]:
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DocumentError(
+                f"text {place} (from 0) is of type {type(text).__name__}; expected a string. Leave "
+                "missing values out, or put '' in their place"
+            )
+        try:
+            yield Document.from_text(text)
+        except DocumentError as error:
+            raise DocumentError(f"text {place} (from 0): {error}") from None
+
+
+def _of_words(sentences: Iterable[Sequence[str]]) -> Iterator[Document]:
+    for place, words in enumerate(sentences):
+        if isinstance(words, str):
+            raise DocumentError(
+                f"sentence {place} (from 0) is one string; expected a list of words. For raw text "
+                "use tag_texts"
+            )
+        try:
+            yield Document.from_words(words)
+        except DocumentError as error:
+            raise DocumentError(f"sentence {place} (from 0): {error}") from None

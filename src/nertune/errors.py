@@ -7,6 +7,7 @@
     ├── RecipeError        a recipe or a setting is wrong (lists every fault at once)
     ├── BundleError        a model folder is missing, incomplete or of an unknown format
     ├── EncodingError      text and tokenizer do not fit together
+    ├── ExportError        a graph cannot be written, or is not as good as the model
     ├── OutputError        an output cannot be written
     ├── DependencyError    a package of an extra is not installed
     └── StoppedError       training was stopped; the message names the checkpoint kept
@@ -68,6 +69,10 @@ class BundleError(NertuneError):
 
 class EncodingError(NertuneError):
     """Text and tokenizer do not fit together."""
+
+
+class ExportError(NertuneError):
+    """A graph cannot be written, or finds other entities than the model it was made of."""
 
 
 class OutputError(NertuneError):

@@ -44,7 +44,7 @@ class Encoded:
     the first piece of each word stands, in the window that predicts the word, or NO_PIECE.
     word_sizes: (n_words,), how many pieces the word has there. sentence_starts: (n_sentences + 1,)
     and document_starts: (n_documents + 1,), in words. n_cut_pieces: pieces left out of single words
-    longer than a whole window (the word is predicted all the same).
+    longer than a whole window (the word is predicted all the same); of giant words an estimate.
     """
 
     ids: npt.NDArray[np.int32]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from threading import Lock
 
 import numpy as np
@@ -19,9 +19,18 @@ from nertune.encoding.tokenizer import special_pieces, word_shape
 from nertune.encoding.windows import Room, lay
 from nertune.errors import EncodingError
 
-_CACHED_WORDS = 1 << 20
-_CACHED_PIECES = 1 << 23
+# Beyond any of these the table of known words forgets, so that memory stays flat in a stream.
+_CACHED_WORDS = 1 << 17
+_CACHED_PIECES = 1 << 20
+_CACHED_CHARACTERS = 1 << 22
 _WORDS_AT_ONCE = 256  # one call a word costs more than its pieces
+_CHARACTERS_AT_ONCE = 1 << 18  # a piece under way takes a hundred times what is kept of it
+
+# A word is read up to this many characters, and further only while it has too few pieces for a
+# window. Pieces near the end of what was read could still change (WordPiece looks at up to 100
+# characters together), hence the margin, in pieces.
+_READ_AT_LEAST, _READ_PER_PIECE = 1 << 12, 64
+_MARGIN = 256
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,9 @@ class Encoder:
     """Turns documents into `Encoded` windows for one tokenizer.
 
     tokenizer must be normalised (`normalise_tokenizer`). Pieces of a word are looked up once and
-    kept: a word's pieces do not depend on its neighbours.
+    kept: a word's pieces do not depend on its neighbours. Of a word that is longer than a window
+    the pieces that fit are kept; a giant one, a megabyte without a space, is read no further than
+    they need.
     """
 
     def __init__(self, tokenizer: Tokenizer, window: WindowSettings, shapes: bool = False) -> None:
@@ -49,6 +60,7 @@ class Encoder:
         self.room = window.pieces - len(self.before) - len(self.after)
         if self.room < 1:
             raise EncodingError(f"a window of {window.pieces} pieces leaves no room for a word")
+        self._longest = max(_READ_AT_LEAST, _READ_PER_PIECE * self.room)
         self._clear()
 
     def _clear(self) -> None:
@@ -57,6 +69,28 @@ class Encoder:
         self._ends = array("q", [0])
         self._shapes = array("B")
         self._cut = array("q")
+        self._n_characters = 0
+
+    def _is_full(self) -> bool:
+        return (
+            len(self._rows) > _CACHED_WORDS
+            or len(self._pieces) > _CACHED_PIECES
+            or self._n_characters > _CACHED_CHARACTERS
+        )
+
+    def _forget(self) -> None:
+        """Drop the words that were learned last, as a rule the rarer half; giant ones with all."""
+        kept = list(islice(self._rows, len(self._rows) // 2))
+        n_pieces, n_characters = self._ends[len(kept)], sum(map(len, kept))
+        if n_pieces > _CACHED_PIECES // 2 or n_characters > _CACHED_CHARACTERS // 2:
+            self._clear()
+            return
+        self._rows = {word: row for row, word in enumerate(kept)}
+        self._n_characters = n_characters
+        del self._pieces[n_pieces:]
+        del self._ends[len(kept) + 1 :]
+        del self._shapes[len(kept) :]
+        del self._cut[len(kept) :]
 
     def encode(self, documents: Sequence[Document]) -> Encoded:
         """The windows of several documents; every word is predicted in exactly one of them."""
@@ -109,8 +143,8 @@ class Encoder:
     def _look_up_alone(
         self, words: list[str]
     ) -> tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.uint8], int]:
-        if len(self._rows) > _CACHED_WORDS or len(self._pieces) > _CACHED_PIECES:
-            self._clear()
+        if self._is_full():
+            self._forget()
         try:
             rows = self._rows_of(words)
         except KeyError:
@@ -127,7 +161,17 @@ class Encoder:
         return np.fromiter(map(self._rows.__getitem__, words), np.int64, len(words))
 
     def _add(self, words: list[str]) -> None:
-        """Keep the pieces and shapes of new words, many of which the tokenizer is given at once."""
+        """Keep the pieces and shapes of new words."""
+        giant = [word for word in words if len(word) > self._longest]
+        if giant:
+            words = [word for word in words if len(word) <= self._longest]
+        for portion in _portions(words):
+            self._keep(portion, *self._pieces_of(portion))
+        for word in giant:
+            self._keep([word], *self._beginning_of(word))
+
+    def _pieces_of(self, words: list[str]) -> tuple[npt.NDArray[np.int32], Ints]:
+        """All pieces in a row, and how many each word has; the tokenizer is given many at once."""
         firsts = range(0, len(words), _WORDS_AT_ONCE)
         found = self.tokenizer.encode_batch(
             [words[first : first + _WORDS_AT_ONCE] for first in firsts],
@@ -139,13 +183,31 @@ class Encoder:
             np.array(run.word_ids, np.int64) + first
             for run, first in zip(found, firsts, strict=True)
         ])
-        sizes = np.bincount(owner, minlength=len(words))
+        return ids, np.bincount(owner, minlength=len(words))
+
+    def _beginning_of(self, word: str) -> tuple[npt.NDArray[np.int32], Ints, int]:
+        """The pieces of as much of a giant word as a window needs; an estimate of the others.
+
+        What is not read is taken to have as many pieces a character as what is.
+        """
+        n_read = self._longest
+        ids, sizes = self._pieces_of([word[:n_read]])
+        while n_read < len(word) and sizes[0] < self.room + _MARGIN:
+            n_read = 8 * n_read if 16 * n_read < len(word) else len(word)
+            ids, sizes = self._pieces_of([word[:n_read]])
+        return ids, sizes, int(sizes[0]) * (len(word) - n_read) // n_read
+
+    def _keep(
+        self, words: list[str], ids: npt.NDArray[np.int32], sizes: Ints, n_unread: int = 0
+    ) -> None:
+        """Add rows for words with these pieces, of which no word gets more than fit a window."""
         kept = np.minimum(sizes, self.room)
         self._pieces.frombytes(ids[ranges_of(np.cumsum(sizes) - sizes, kept)].tobytes())
         self._ends.extend((self._ends[-1] + np.cumsum(kept)).tolist())
-        self._cut.extend((sizes - kept).tolist())
+        self._cut.extend((sizes - kept + n_unread).tolist())
         self._shapes.extend(map(word_shape, words) if self.shapes else bytes(len(words)))
         self._rows.update(zip(words, range(len(self._rows), len(self._cut)), strict=True))
+        self._n_characters += sum(map(len, words))
 
     def _assemble(
         self,
@@ -187,3 +249,17 @@ class Encoder:
         word_piece[word_sizes == 0] = NO_PIECE
         window_starts = np.append((places - lead)[opens], n_pieces).astype(np.int64)
         return Encoded(ids, types, window_starts, word_piece, word_sizes, *edges)
+
+
+def _portions(words: list[str]) -> Iterator[list[str]]:
+    """Words in lists of so many characters as the tokenizer should have under way at once."""
+    portion: list[str] = []
+    size = 0
+    for word in words:
+        size += len(word)
+        if portion and size > _CHARACTERS_AT_ONCE:
+            yield portion
+            portion, size = [], len(word)
+        portion.append(word)
+    if portion:
+        yield portion

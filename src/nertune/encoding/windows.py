@@ -163,7 +163,8 @@ def _divide(
         a = max(a + 1, min(b, int(np.searchsorted(word_starts, back, "left"))))
     borders = [first]
     for (_, end), (start, _) in pairwise(runs):
-        middle = (word_starts[start] + word_starts[end]) / 2
+        # Rounded up, not a fraction: for one number that is none numpy copies the whole array.
+        middle = (word_starts[start] + word_starts[end] + 1) // 2
         border = int(np.searchsorted(word_starts, middle, "left"))
         borders.append(min(max(border, start, borders[-1]), end))
     borders.append(last)

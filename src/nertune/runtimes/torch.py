@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
 from nertune.encoding import Batch, Floats
+from nertune.errors import BundleError
 from nertune.model import takes_shapes
+
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_GPU_PIECES = 16_384
 
 
 class TorchRuntime:
-    """Runs a transformers model, a loaded one or one that is being trained."""
+    """Runs a transformers model, a loaded one or one that is being trained.
 
-    def __init__(self, model: PreTrainedModel, device: str | torch.device | None = None) -> None:
+    precision: fp32, or bf16 and fp16 for matrix products under autocast, which change logits in the
+    second or third digit. Raises BundleError for a device or a precision that is not there.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        device: str | torch.device | None = None,
+        precision: str = "fp32",
+    ) -> None:
         network: Any = model
-        self.model: Any = network if device is None else network.to(device)
+        try:
+            self.model: Any = network if device is None else network.to(device)
+        except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+            reason = str(error).strip().partition("\n")[0]
+            raise BundleError(
+                f"the device '{device}' cannot be used ({reason}); expected 'cpu', or 'cuda' where "
+                "there is a GPU"
+            ) from None
         self._with_types = takes_shapes(model)
+        self._type = _checked(precision, self.model.device.type)
+        self.precision = precision
 
     @property
-    def n_tags(self) -> int:
-        """How many tags the model tells apart."""
-        return int(self.model.config.num_labels)
+    def name(self) -> str:
+        """The runtime, where it runs and how precisely."""
+        return f"torch ({self.model.device.type}, {self.precision})"
+
+    @property
+    def workers(self) -> int:
+        """How many batches may be under way: on a GPU one more than is being computed."""
+        return 2 if self.model.device.type == "cuda" else 1
+
+    @property
+    def batch_pieces(self) -> int:
+        """The budget of a batch: small on processors, where the cache counts, large on a GPU."""
+        return _GPU_PIECES if self.model.device.type == "cuda" else 384
 
     def logits(self, batch: Batch) -> Floats:
         """(n_windows, n_pieces, n_tags) for a padded batch; rows beyond a window mean nothing."""
@@ -35,10 +68,23 @@ class TorchRuntime:
             inputs["token_type_ids"] = torch.from_numpy(batch.types).to(device)
         training = self.model.training
         self.model.eval()
+        low = torch.autocast(device.type, self._type) if self._type else nullcontext()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), low:
                 logits = self.model(**inputs).logits
         finally:
-            self.model.train(training)
+            if training:
+                self.model.train()
         result: Floats = logits.float().cpu().numpy()
         return result
+
+
+def _checked(precision: str, device: str) -> torch.dtype | None:
+    """The type of autocast; None for full precision."""
+    if precision == "fp32":
+        return None
+    if precision not in _TYPES:
+        raise BundleError(f"precision={precision!r}: expected one of fp32, bf16, fp16")
+    if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported():
+        raise BundleError("this GPU knows no bf16; take precision='fp16'")
+    return _TYPES[precision]
