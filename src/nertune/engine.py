@@ -109,6 +109,15 @@ class Tagger:
         chosen = choose_runtime(bundle, runtime, device, threads, precision)
         return cls(chosen, bundle.settings, bundle.tokenizer)
 
+    def __repr__(self) -> str:
+        """What runs, and what it finds."""
+        return f"<Tagger: {self.runtime.name}; {', '.join(self.labels)}>"
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels that its entities may have."""
+        return schemes.labels_of(self.settings.tags)
+
     def __call__(
         self, text: str, threshold: float = 0.0, labels: Collection[str] | None = None
     ) -> list[Entity]:
@@ -258,7 +267,7 @@ class Tagger:
     def _check_labels(self, labels: Collection[str] | None) -> None:
         if isinstance(labels, str):
             raise DocumentError(f"labels={labels!r}: expected several, as [{labels!r}]")
-        known = schemes.labels_of(self.settings.tags)
+        known = self.labels
         unknown = [label for label in labels or () if label not in known]
         if unknown:
             raise DocumentError(
@@ -282,7 +291,8 @@ def _chunks(documents: Iterable[Document]) -> Iterator[Sequence[Document]]:
     n_words, enough = 0, _FIRST_CHUNK_WORDS
     for document in documents:
         chunk.append(document)
-        n_words += max(1, document.n_words)  # a stream of empty texts ends a chunk too
+        # A stream of empty texts, or of words of a million characters, ends a chunk too.
+        n_words += max(1, document.n_words, len(document.text) // 16)
         if n_words >= enough:
             yield chunk
             chunk, n_words, enough = [], 0, min(4 * enough, _CHUNK_WORDS)

@@ -60,7 +60,7 @@ def new_model(
             f"window.pieces: the encoder {settings.encoder} reads at most {limit} pieces at once "
             f"(got {window.pieces})"
         )
-    if settings.shapes and not hasattr(config, "type_vocab_size"):
+    if settings.shapes and not getattr(config, "type_vocab_size", 0):
         faults.append(
             f"model.shapes: the encoder {settings.encoder} ({config.model_type}) has no "
             "token_type_ids for them to ride in; set model.shapes=false"
