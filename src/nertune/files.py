@@ -24,7 +24,7 @@ def make_folder(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _output_error(folder, error) from error
+        raise output_error(folder, error) from error
     return folder
 
 
@@ -36,11 +36,7 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
     """
     handle, given = None, path
     try:
-        if _is_stream(path):
-            raise OutputError(
-                f"{path}: is a device, a pipe or standard output, a file of its own was expected; "
-                "leave --out out and redirect"
-            )
+        refuse_stream(path)
         path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -63,7 +59,7 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
         if handle is not None:
             _discard(handle)
         if isinstance(error, OSError):
-            raise _output_error(given, error) from error
+            raise output_error(given, error) from error
         raise
 
 
@@ -89,7 +85,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, OSError):
-            raise _output_error(given, error) from error
+            raise output_error(given, error) from error
         raise
 
 
@@ -107,6 +103,15 @@ def _put_in_place(staging: Path, folder: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def refuse_stream(path: Path) -> None:
+    """Raise OutputError for what no file of its own can replace: a device, a pipe."""
+    if _is_stream(path):
+        raise OutputError(
+            f"{path}: is a device, a pipe or standard output, a file of its own was expected; "
+            "leave --out out and redirect"
+        )
 
 
 def _is_stream(path: Path) -> bool:
@@ -132,7 +137,8 @@ def _discard(handle: IO[str]) -> None:
         Path(handle.name).unlink(missing_ok=True)
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
+def output_error(path: Path, error: OSError) -> OutputError:
+    """The teaching error for an output that the system refused."""
     return OutputError(
         f"{path}: cannot be written ({error.strerror or error}); "
         "choose another place with --out, or free it and run again"

@@ -5,33 +5,111 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 import nertune
-from nertune.cli import comparing, data, scores, sharing, tagging, training
-from nertune.cli.render import clean, errors
 from nertune.errors import NertuneError
 
-app = typer.Typer(
-    name="nertune",
-    help="Annotated text in, a named-entity recogniser people can rely on out.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("quickstart", rich_help_panel="Train")(training.quickstart)
-app.command("train", rich_help_panel="Train")(training.train)
-app.command("predict", rich_help_panel="Use")(tagging.predict)
-app.command("card", rich_help_panel="Use")(sharing.card)
-app.command("push", rich_help_panel="Use")(sharing.push)
-app.command("evaluate", rich_help_panel="Score")(scores.evaluate)
-app.command("score", rich_help_panel="Score")(scores.score)
-app.command("compare", rich_help_panel="Score")(comparing.compare)
-app.add_typer(data.app, name="data", rich_help_panel="Data")
+
+def _add_training(app: typer.Typer) -> None:
+    from nertune.cli import training
+
+    app.command("quickstart", rich_help_panel="Train")(training.quickstart)
+    app.command("train", rich_help_panel="Train")(training.train)
+
+
+def _add_tagging(app: typer.Typer) -> None:
+    from nertune.cli import tagging
+
+    app.command("predict", rich_help_panel="Use")(tagging.predict)
+
+
+def _add_doctor(app: typer.Typer) -> None:
+    from nertune.cli import doctor
+
+    app.command("doctor", rich_help_panel="Use")(doctor.doctor)
+
+
+def _add_exporting(app: typer.Typer) -> None:
+    from nertune.cli import exporting
+
+    app.command("export", rich_help_panel="Use")(exporting.export)
+
+
+def _add_sharing(app: typer.Typer) -> None:
+    from nertune.cli import sharing
+
+    app.command("card", rich_help_panel="Use")(sharing.card)
+    app.command("push", rich_help_panel="Use")(sharing.push)
+
+
+def _add_scores(app: typer.Typer) -> None:
+    from nertune.cli import scores
+
+    app.command("evaluate", rich_help_panel="Score")(scores.evaluate)
+    app.command("score", rich_help_panel="Score")(scores.score)
+
+
+def _add_comparing(app: typer.Typer) -> None:
+    from nertune.cli import comparing
+
+    app.command("compare", rich_help_panel="Score")(comparing.compare)
+
+
+def _add_data(app: typer.Typer) -> None:
+    from nertune.cli import data
+
+    app.add_typer(data.app, name="data", rich_help_panel="Data")
+
+
+_COMMANDS: dict[str, Callable[[typer.Typer], None]] = {
+    "quickstart": _add_training,
+    "train": _add_training,
+    "predict": _add_tagging,
+    "doctor": _add_doctor,
+    "export": _add_exporting,
+    "card": _add_sharing,
+    "push": _add_sharing,
+    "evaluate": _add_scores,
+    "score": _add_scores,
+    "compare": _add_comparing,
+    "data": _add_data,
+}
+"""Who adds a command, in the order of the help."""
+
+
+def make_app(command: str | None = None) -> typer.Typer:
+    """The program; only with what stands in the file of `command` where there is such a command.
+
+    To import the files of the others takes longer than all the rest of the start.
+    """
+    app = typer.Typer(
+        name="nertune",
+        help="Annotated text in, a named-entity recogniser people can rely on out.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    wanted = [_COMMANDS[command]] if command in _COMMANDS else _COMMANDS.values()
+    for add in dict.fromkeys(wanted):
+        add(app)
+    return app
+
+
+if TYPE_CHECKING:
+    app: typer.Typer
+else:
+
+    def __getattr__(name: str) -> Any:
+        """`app`, the whole program, is made when it is asked for."""
+        if name == "app":
+            return make_app()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _version(wanted: bool) -> None:
@@ -40,7 +118,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -79,7 +156,7 @@ def _open_closed() -> None:
 def _status() -> int:
     """Run the command; typer ends every one with SystemExit."""
     try:
-        app(prog_name="nertune")
+        make_app(next(iter(sys.argv[1:]), None))(prog_name="nertune")
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):
             raise end.__context__ from None
@@ -88,6 +165,10 @@ def _status() -> int:
 
 
 def _failed(message: str) -> int:
+    from rich.text import Text
+
+    from nertune.cli.render import clean, errors
+
     errors.print(Text.assemble(("error: ", "bold red"), clean(message)), soft_wrap=True)
     return 2
 

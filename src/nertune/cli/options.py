@@ -7,12 +7,31 @@ from typing import Annotated
 import typer
 
 from nertune.config import OnError, ReadSettings
+from nertune.runtime_choice import RuntimeName
 
 Model = Annotated[  # no Path, which would make `x` of `./x`: the one may be on the Hub
     str,
     typer.Argument(
         help="Model folder, run folder of 'nertune train', or model on the Hugging Face Hub "
         "(user/name, user/name@revision)."
+    ),
+]
+Runtime = Annotated[
+    RuntimeName,
+    typer.Option(help="What runs the network; auto: the best that the model folder holds."),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", min=1, metavar="N", help="Cores to use.",
+        show_default="those that are free",
+    ),
+]
+Label = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label", metavar="PER", help="Keep entities with this label; repeat it for several.",
+        show_default="all labels",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
-from itertools import chain
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Annotated, Any, BinaryIO, Literal, cast, get_args
+from typing import IO, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
-from nertune.cli import render
+from nertune.cli.inputs import Input, Inputs
 from nertune.cli.options import (
+    Jobs,
+    Label,
     Model,
     OnErrorOption,
+    Runtime,
     Separator,
     WordColumn,
     WordPrefix,
     read_settings,
 )
-from nertune.config import ReadSettings
-from nertune.data import FORMATS, ReadReport, read, read_stream, write_columns, write_jsonl
-from nertune.data.columns import has_marks
+from nertune.cli.progress import TaggingProgress
+from nertune.data import ReadReport
 from nertune.documents import Document
-from nertune.engine import Stats, Tagger
-from nertune.errors import DataError, DocumentError
+from nertune.engine import Tagger
+from nertune.errors import DocumentError
 from nertune.files import whole_file
+from nertune.schemes import labels_of
+from nertune.streaming import (
+    Origins,
+    Tagging,
+    Tally,
+    made_from,
+    write_tagged,
+    write_tagged_file,
+)
 
-Input = Literal["text", "columns", "jsonl"]
 Output = Literal["jsonl", "conll", "pretty"]
 
 
@@ -50,10 +58,19 @@ def predict(
         Output | None,
         typer.Option(help="What to write.", show_default="pretty on a terminal, else jsonl"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write to this file when all is done.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write to this file, which appears when it is whole; the same command goes on "
+            "where an unfinished one stopped."
+        ),
+    ] = None,
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Leave out entities with a lower score.")
     ] = 0.0,
+    label: Label = None,
+    runtime: Runtime = "auto",
+    jobs: Jobs = None,
     separator: Separator = None,
     word_column: WordColumn = 0,
     word_prefix: WordPrefix = "",
@@ -65,110 +82,110 @@ def predict(
 
     echo 'Ada Lovelace lived in London.' | nertune predict runs/quickstart -
 
-    nertune predict runs/quickstart news.txt --format jsonl --out news.jsonl
+    nertune predict runs/quickstart news/*.txt --label PER --label ORG --out news.jsonl
 
     nertune predict me/my-ner@v2 news.txt
     """
-    report = ReadReport()
-    paths = files or ["-"]
     settings = read_settings(separator, word_column, None, word_prefix, on_error)
-    documents = chain.from_iterable(
-        _documents(path, input or _by_ending(path), settings, report) for path in paths
-    )
-    tagger = Tagger.load(model)
+    inputs = Inputs(files or ["-"], input, settings)
+    tagger = Tagger.load(model, runtime=runtime, threads=jobs)
     chosen = format or ("pretty" if out is None and sys.stdout.isatty() else "jsonl")
-    tagged = tagger.tag(documents, threshold)
-    with whole_file(out) if out else nullcontext(sys.stdout) as handle:
-        if chosen == "conll":
-            marks = any(
-                (input or _by_ending(path)) != "columns" or _has_marks(path) for path in paths
-            )
-            write_columns(tagged, handle, marks=marks)
-        else:
-            _WRITERS[chosen](tagged, handle)
-    _tell(tagger.stats, report)
+    write = _write_pretty if chosen == "pretty" else chosen
+    marks = chosen == "conll" and inputs.have_marks()
+    tagging = Tagging(threshold, _known(label, tagger), write, marks)
+    _Job(model, tagger, inputs, tagging).run(out)
 
 
-def _tell(stats: Stats, report: ReadReport) -> None:
-    """What was not seen, skipped or mended."""
-    if stats.words_without_pieces or stats.cut_pieces:
-        render.warn(
-            f"{stats.words_without_pieces} words are unknown to the tokenizer and got O; "
-            f"{stats.cut_pieces} pieces of over-long words were not seen"
+@dataclass(frozen=True)
+class _Job:
+    """What is tagged, by whom, and what is kept of it."""
+
+    model: str
+    tagger: Tagger
+    inputs: Inputs
+    tagging: Tagging
+
+    def run(self, out: Path | None) -> None:
+        """Write to a file or to standard output, and say what was done."""
+        seen = out is None and sys.stdout.isatty()  # nothing may be drawn between its lines
+        progress = TaggingProgress(self.inputs, bar=sys.stderr.isatty() and not seen)
+        with closing(progress):
+            tally = self._write(out, progress)
+        if progress.bar or out or progress.n_lines:
+            progress.say(progress.summary(self.tagger.runtime.name))
+        _tell(tally, self.inputs.report)
+
+    def _write(self, out: Path | None, progress: TaggingProgress) -> Tally:
+        documents = self.inputs.documents()
+        if out is None:
+            return write_tagged(self.tagger, documents, sys.stdout, self.tagging, progress)
+        if callable(self.tagging.write) or not self.inputs.are_files:
+            with whole_file(out) as handle:
+                return write_tagged(self.tagger, documents, handle, self.tagging, progress)
+        whole = (document for document in documents if document is not None)
+        return write_tagged_file(
+            self.tagger, whole, out, self._origins(), self.tagging, progress
         )
+
+    def _origins(self) -> Origins:
+        """Whether faulty lines stop the run makes no difference as long as there are none."""
+        from nertune.bundle import model_folder
+        from nertune.modelhub import find_model
+
+        settings, tagging = self.inputs.settings, self.tagging
+        options: dict[str, object] = {
+            "--format": tagging.write,
+            "--threshold": tagging.threshold,
+            "--label": ", ".join(sorted(tagging.labels or ())) or "all",
+            "--input": ", ".join(map(self.inputs.kind, self.inputs.paths)),
+            "--separator": settings.separator,
+            "--word-column": settings.word_column,
+            "--word-prefix": repr(settings.word_prefix),
+        }
+        folder = model_folder(find_model(self.model))
+        runtime = self.tagger.runtime.name
+        with_faults, without = (
+            made_from(self.inputs.paths, folder, runtime, {**options, "--on-error": on_error})
+            for on_error in (settings.on_error, "stop")
+        )
+        return Origins(with_faults, without)
+
+
+def _known(labels: list[str] | None, tagger: Tagger) -> tuple[str, ...] | None:
+    """The labels asked for, all of which the model must have."""
+    if not labels:
+        return None
+    known = labels_of(tagger.settings.tags)
+    for label in labels:
+        if label not in known:
+            raise DocumentError(
+                f"--label {label}: the model has no such label; expected some of {', '.join(known)}"
+            )
+    return tuple(labels)
+
+
+def _tell(tally: Tally, report: ReadReport) -> None:
+    """What was not seen, skipped or mended."""
+    if n_words := tally.words_without_pieces:
+        _warn(f"{n_words:,} word{'s' * (n_words != 1)} unknown to the tokenizer got O")
+    if n_pieces := tally.cut_pieces:
+        _warn(f"{n_pieces:,} piece{'s' * (n_pieces != 1)} of over-long words were not seen")
     if not report.clean:
         for line in report.lines()[1:]:
-            render.warn(line)
+            _warn(line)
 
 
-def _by_ending(path: str) -> Input:
-    """How a file is read when nothing is said: what is not plainly annotated text is raw text."""
-    ending = Path(path).suffix.lower()
-    named = next((name for name, one in FORMATS.items() if ending in one.endings), "text")
-    if named not in get_args(Input):
-        raise DataError(
-            f"is a {named} file by its ending; expected text, columns or JSONL. Convert it, or say "
-            "how to read it with --input",
-            path,
-        )
-    return cast(Input, named)
+def _warn(line: str) -> None:
+    from nertune.cli.render import warn
 
-
-def _documents(
-    path: str, input: Input, settings: ReadSettings, report: ReadReport
-) -> Iterator[Document]:
-    if input == "text":
-        with nullcontext(sys.stdin.buffer) if path == "-" else _opened(path) as stream:
-            yield from _lines(stream, path, settings, report)
-        return
-    of_format = settings.model_copy(update={"format": input})
-    if path == "-":
-        yield from read_stream(sys.stdin.buffer, of_format, report)
-    else:
-        yield from read(path, of_format, report)
-
-
-def _lines(
-    stream: BinaryIO, name: str, settings: ReadSettings, report: ReadReport
-) -> Iterator[Document]:
-    """One document a line; empty lines stay, so that the output has as many lines as the input."""
-    place = "<stdin>" if name == "-" else name
-    for number, raw in enumerate(stream, start=1):
-        try:
-            text = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            yield Document.from_text(text)
-        except (UnicodeDecodeError, DocumentError) as error:
-            fault = f"is not UTF-8 ({error}); expected UTF-8, convert it with iconv"
-            if settings.on_error == "stop":
-                raise DataError(fault, place, number) from None
-            report.skip("a line that is not UTF-8", f"{place}:{number}")
-
-
-def _opened(path: str) -> io.BufferedReader:
-    try:
-        return Path(path).open("rb")
-    except OSError as error:
-        raise DataError(
-            f"cannot be read ({error.strerror}); expected a text file, or '-' for standard input",
-            path,
-        ) from None
+    warn(line)
 
 
 def _write_pretty(documents: Iterable[Document], handle: IO[str]) -> None:
-    console = Console(file=handle) if handle is not sys.stdout else render.out
+    from rich.console import Console
+
+    from nertune.cli import render
+
+    console: Any = Console(file=handle) if handle is not sys.stdout else render.out
     for document in documents:
         render.print_highlighted(document, console)
-
-
-def _has_marks(path: str) -> bool:
-    """Whether a column file has document marks; a stream, or a pipe, can be read only once."""
-    if not Path(path).is_file():
-        return False
-    with _opened(path) as stream:
-        return has_marks(stream)
-
-
-_WRITERS: dict[str, Callable[[Iterable[Document], Any], None]] = {
-    "jsonl": write_jsonl,
-    "pretty": _write_pretty,
-}

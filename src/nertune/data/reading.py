@@ -66,7 +66,7 @@ def read(
         origin = Origin(f"{settings.dataset}[{path}]", settings, report)
         yield from _counted(hub.read_split(str(path), origin), origin)
         return
-    with _opened(path) as stream:
+    with opened(path) as stream:
         yield from read_stream(stream, settings, report, str(path))
 
 
@@ -107,7 +107,7 @@ def _counted(documents: Iterator[Document], origin: Origin) -> Iterator[Document
             report.words += document.n_words
             yield document
     except OSError as error:
-        raise _unreadable(origin.name, error) from error
+        raise unreadable(origin.name, error) from error
     if report.documents == before:
         n_others = report.other_languages.total() - n_others
         raise _empty(origin, report.skipped.total() - n_skipped, n_others)
@@ -170,11 +170,12 @@ def _source(
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[io.BufferedReader]:
+def opened(path: str | Path) -> Iterator[io.BufferedReader]:
+    """A file open for reading; DataError with the reason where it cannot be."""
     try:
         stream = open(path, "rb", buffering=_BUFFER)  # noqa: SIM115 - closed below
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except (TypeError, ValueError) as error:
         raise DataError(f"is no path ({error}); expected the path of a file", repr(path)) from error
     with stream:
@@ -194,7 +195,8 @@ def _buffered(stream: BinaryIO) -> Iterator[io.BufferedReader]:
         wrapped.detach()
 
 
-def _unreadable(path: str | Path, error: OSError) -> DataError:
+def unreadable(path: str | Path, error: OSError) -> DataError:
+    """The teaching error for an input that the system refused."""
     if isinstance(error, FileNotFoundError):
         return DataError("no such file; check the path and the folder it starts from", path)
     if isinstance(error, IsADirectoryError):
