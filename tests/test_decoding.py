@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -237,3 +237,48 @@ def test_cross_entropy_is_that_of_torch(data: st.DataObject, n: int, n_tags: int
     expected = torch.nn.functional.cross_entropy(logits, torch.tensor(gold), reduction="sum")
     assert cross_entropy(emissions, gold) == pytest.approx(expected.item(), abs=1e-9)
     np.testing.assert_allclose(log_softmax(emissions), logits.log_softmax(-1).numpy(), atol=1e-12)
+
+
+@small
+@quick
+@given(data=st.data())
+def test_word_probabilities_are_the_share_of_sequences_with_that_tag_there(
+    scheme: str | None, labels: tuple[str, ...], n_words: int, data: st.DataObject
+) -> None:
+    decoder = decoder_of(scheme, labels, data.draw(st.sampled_from([0.5, 1, 2.5])))
+    n = data.draw(st.integers(1, n_words))
+    emissions = draw_emissions(data, n, len(decoder.tags))
+    scaled = emissions.astype(np.float64) / decoder.temperature
+    allowed = allowed_sequences(scheme, decoder.tags, n)
+    logs = np.array([total(scaled, ids) for ids in allowed])
+    weights = np.exp(logs - logs.max())
+    expected = np.zeros(emissions.shape)
+    for ids, weight in zip(allowed, weights / weights.sum(), strict=True):
+        expected[np.arange(n), list(ids)] += weight
+    found = decoder.word_probabilities(emissions, np.array([0, n]))
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-9)
+
+
+@quick
+@given(st.data(), st.lists(st.integers(0, 5), max_size=6))
+def test_word_probabilities_of_each_sentence_are_those_it_has_alone(
+    data: st.DataObject, lengths: list[int]
+) -> None:
+    decoder = decoder_of("IOBES", ("A", "B"))
+    edges = np.cumsum([0, *lengths])
+    emissions = draw_emissions(data, int(edges[-1]), len(decoder.tags))
+    found = decoder.word_probabilities(emissions, edges)
+    assert found.shape == emissions.shape
+    for start, end in pairwise(edges):
+        alone = decoder.word_probabilities(emissions[start:end], np.array([0, end - start]))
+        np.testing.assert_allclose(found[start:end], alone, atol=1e-12)
+
+
+def test_a_tag_that_the_scheme_forbids_has_no_probability() -> None:
+    decoder = decoder_of("IOB2", ("A",))
+    emissions = np.zeros((2, 3), np.float32)
+    emissions[0, decoder.tags.index("I-A")] = 50
+    found = decoder.word_probabilities(emissions, np.array([0, 2]))
+    assert found[0, decoder.tags.index("I-A")] == 0
+    assert found[1, decoder.tags.index("I-A")] == pytest.approx(1 / 5)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
 
 
@@ -38,12 +39,32 @@ def _physical(processors: set[int]) -> int:
 
 
 def _quota() -> int | None:
-    """The cores that the control group pays for, rounded up; None where it sets no limit."""
-    whole = _text(_CGROUP / "cpu.max").split()
+    """The cores that the control groups pay for, rounded up; None where none sets a limit.
+
+    A process is in a group and in all groups above it, and each may set a limit. In a container the
+    group lies at the root of what can be seen.
+    """
+    limits = [_limit_of(group) for group in _groups()]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _groups() -> set[Path]:
+    """The folders of the control groups that this process is in, both versions."""
+    found = {_CGROUP, _CGROUP / "cpu"}
+    for line in _text(_OWN_GROUPS).splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" or "cpu" in controllers.split(","):
+            root = _CGROUP / ("" if number == "0" else "cpu")
+            own = root / path.lstrip("/")
+            found |= {group for group in (own, *own.parents) if group.is_relative_to(root)}
+    return found
+
+
+def _limit_of(group: Path) -> int | None:
+    whole = _text(group / "cpu.max").split()
     if not whole:
-        whole = [
-            _text(_CGROUP / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period")
-        ]
+        whole = [_text(group / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
     try:
         quota, period = (int(value) for value in whole)
     except ValueError:  # "max": no limit; nothing: no control group
@@ -59,6 +80,6 @@ def _asked_for() -> int | None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii").strip()
+        return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nertune.bundle import Bundle, fingerprint
 from nertune.cores import free_cores
@@ -31,12 +31,16 @@ def choose_runtime(
     """The runtime of that name; `auto` takes the fastest there is.
 
     auto: torch where a device or a precision is asked for, or there is a GPU; else the int8 graph,
-    the fp32 graph, torch. threads: cores to use; none given: those that are free. A graph without
-    the weights it was made of is taken at its word; beside other weights it is refused.
+    the fp32 graph, torch; graphs of other tools are left alone. threads: cores to use; none given:
+    those that are free. A graph without the weights it was made of is taken at its word; beside
+    other weights it is refused.
     Raises BundleError, DependencyError.
     """
-    if threads is not None and threads < 1:
-        raise BundleError(f"threads={threads}: expected at least 1, or None for the free cores")
+    for what, value, kinds in (("runtime", name, RuntimeName), ("precision", precision, Precision)):
+        if value not in get_args(kinds):
+            raise BundleError(f"{what}={value!r}: expected one of {', '.join(get_args(kinds))}")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise BundleError(f"threads={threads!r}: expected at least 1, or None for the free cores")
     if name not in ("auto", "torch") and (device not in (None, "cpu") or precision != "fp32"):
         raise BundleError(
             f"runtime={name!r} runs on processors and in the precision of its file; leave device "
@@ -50,8 +54,8 @@ def choose_runtime(
         for kind in ("onnx-int8", "onnx"):
             if kind in bundle.graphs:
                 runtime = _onnx(bundle, kind, threads)
-                if runtime.tags:  # else another tool's, which auto leaves alone
-                    return runtime
+                if runtime.tags:
+                    return _checked(bundle, runtime)
     return _torch(bundle, device, threads, precision)
 
 
@@ -63,7 +67,7 @@ def _asked_for(bundle: Bundle, name: str, threads: int | None) -> OnnxRuntime:
             f"{bundle.folder}: has no graph for the runtime {name} (it has: {has}); write it with "
             f"'nertune export {bundle.folder}{flag}'"
         )
-    return _onnx(bundle, name, threads)
+    return _checked(bundle, _onnx(bundle, name, threads))
 
 
 def _onnx(bundle: Bundle, name: str, threads: int | None) -> OnnxRuntime:
@@ -71,13 +75,17 @@ def _onnx(bundle: Bundle, name: str, threads: int | None) -> OnnxRuntime:
         from nertune.runtimes.onnx import OnnxRuntime
     except ModuleNotFoundError as error:
         raise DependencyError(error.name or "onnxruntime", "onnx", "The ONNX runtime") from error
-    path = bundle.graphs[name]
-    runtime = OnnxRuntime(path, threads or free_cores(), name)
-    if runtime.tags and runtime.tags != bundle.settings.tags:
-        _refuse(path, "names other tags than tagger.json")
-    weights = bundle.weights
+    return OnnxRuntime(bundle.graphs[name], threads or free_cores(), name)
+
+
+def _checked(bundle: Bundle, runtime: OnnxRuntime) -> OnnxRuntime:
+    """A graph that belongs to the bundle."""
+    tags, weights = bundle.settings.tags, bundle.weights
+    if runtime.tags and runtime.tags != tags:
+        _refuse(runtime.graph, "names other tags than the model")
     if runtime.weights and weights and runtime.weights != fingerprint(weights):
-        _refuse(path, f"was made of other weights than {weights.name}")
+        _refuse(runtime.graph, f"was made of other weights than {weights.name}")
+    runtime.check(len(tags))
     return runtime
 
 
@@ -103,10 +111,11 @@ def _torch(
         from nertune.runtimes.torch import TorchRuntime
     except ModuleNotFoundError as error:
         raise DependencyError(error.name or "torch", "train", "Loading a model") from error
-    if threads is not None:
-        torch.set_num_threads(threads)
+    # torch does not look at the quota of a control group, and would be slowed down by it.
+    torch.set_num_threads(threads or min(torch.get_num_threads(), free_cores()))
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return TorchRuntime(load_model(bundle), place, precision)
+    model: Any = load_model(bundle)
+    return TorchRuntime(model.float(), place, precision)  # weights may be stored in half precision
 
 
 def _installed(package: str) -> bool:

@@ -15,6 +15,7 @@ from nertune.cli.options import (
     Json,
     Model,
     OnErrorOption,
+    Runtime,
     Separator,
     TagColumn,
     WordColumn,
@@ -39,6 +40,7 @@ def evaluate(
     word_column: WordColumn = 0,
     tag_column: TagColumn = -1,
     word_prefix: WordPrefix = "",
+    runtime: Runtime = "auto",
     on_error: OnErrorOption = "stop",
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.html, report.md and report.json.")
@@ -55,16 +57,18 @@ def evaluate(
     nertune evaluate runs/conll2003-minilm eng.testb
 
     nertune evaluate runs/conll2003-minilm eng.testb --out report
+
+    nertune evaluate runs/conll2003-minilm eng.testb --runtime onnx-int8
     """
     from nertune.engine import Tagger
 
     settings = read_settings(separator, word_column, tag_column, word_prefix, on_error)
     bundle = open_bundle(model)
-    tagger = Tagger.load(bundle.folder)
+    tagger = Tagger.load(bundle.folder, runtime=runtime)
     evaluated = evaluate_file(tagger, file, settings)
     report = report_on_run(evaluated, tagger, bundle) if out else None
     if as_json:
-        render.print_json(evaluated.result.to_dict())
+        render.print_json({**evaluated.result.to_dict(), "runtime": tagger.runtime.name})
     elif report:
         render.print_sections(report_sections(report))
     else:
@@ -72,6 +76,8 @@ def evaluate(
         render.print_scores(evaluated.scored.scores, file.name, _bands(judged, judged.reading))
     for line in evaluated.gold.facts.lines():
         render.warn(line)
+    speed = evaluated.result.words_per_second
+    render.say_aside(f"scored with {tagger.runtime.name}, {speed:,.0f} words/s")
     if report and out:
         paths = write_report(report, out)
         render.say_aside("written: " + ", ".join(map(str, paths)))

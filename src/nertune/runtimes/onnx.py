@@ -13,6 +13,8 @@ from nertune.errors import BundleError
 TAGS_KEY, WEIGHTS_KEY = "nertune.tags", "nertune.weights"
 """What the metadata of a graph call its tags (JSON) and the fingerprint of its weights."""
 
+_INPUTS = dict.fromkeys(("input_ids", "attention_mask", "token_type_ids"), "tensor(int64)")
+
 # On processors its kernel is several times slower than the addition and the normalisation that it
 # stands for (onnxruntime 1.31, measured: a sixth of the time of an int8 graph).
 _SLOW_FUSIONS = ["SkipLayerNormFusion"]
@@ -24,7 +26,7 @@ class OnnxRuntime:
     workers: how many batches may run at once. Each runs on one thread: that is faster than several
     threads on one batch, which wait for each other at the end of every matrix product, and no
     result depends on their number.
-    Raises BundleError for a file that is no graph of a tagger.
+    Raises BundleError for a file that is no graph.
     """
 
     batch_pieces = 384  # measured: 256 to 512 are as good, less and more are worse
@@ -45,21 +47,32 @@ class OnnxRuntime:
                 disabled_optimizers=_SLOW_FUSIONS,
             )
         except Exception as error:  # every kind of broken file has an exception of its own
-            reason = str(error).strip().partition("\n")[0]
             raise BundleError(
-                f"{graph}: is no ONNX graph that can be run ({reason}); write it again with "
-                "'nertune export'"
+                f"{graph}: is no ONNX graph that can be run ({_first_line(error)}); write it again "
+                "with 'nertune export'"
             ) from error
-        self._inputs = {one.name for one in self._session.get_inputs()}
+        self._inputs = {one.name: one.type for one in self._session.get_inputs()}
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.weights: str | None = metadata.get(WEIGHTS_KEY)
         self.tags = _tags(graph, metadata.get(TAGS_KEY))
-        outputs = [one.name for one in self._session.get_outputs()]
-        if outputs != ["logits"] or not {"input_ids", "attention_mask"} <= self._inputs:
+        shapes = {one.name: one.shape for one in self._session.get_outputs()}
+        self._logits_shape: list[int | str | None] = shapes.get("logits", [])
+
+    def check(self, n_tags: int) -> None:
+        """Whether the graph is that of a tagger with so many tags. Raises BundleError."""
+        known = all(_INPUTS.get(name) == kind for name, kind in self._inputs.items())
+        known &= {"input_ids", "attention_mask"} <= self._inputs.keys()
+        if not known or len(self._logits_shape) != 3:
             raise BundleError(
-                f"{graph}: reads {', '.join(sorted(self._inputs))} and gives "
-                f"{', '.join(outputs)}; expected the graph of a tagger, which gives logits. Write "
-                "it with 'nertune export'"
+                f"{self.graph}: reads {_listed(self._inputs)}; expected the graph of a tagger, "
+                f"which reads {_listed(_INPUTS)} and gives 'logits' for every piece. Write it with "
+                "'nertune export'"
+            )
+        width = self._logits_shape[-1]
+        if isinstance(width, int) and width != n_tags:
+            raise BundleError(
+                f"{self.graph}: gives scores of {width} tags, the model has {n_tags}; it belongs "
+                "to another model. Write it again with 'nertune export', or delete it"
             )
 
     def logits(self, batch: Batch) -> Floats:
@@ -69,8 +82,15 @@ class OnnxRuntime:
             "attention_mask": batch.mask,
             "token_type_ids": batch.types,
         }
-        inputs = {name: value for name, value in given.items() if name in self._inputs}
-        result: Floats = self._session.run(["logits"], inputs)[0]
+        inputs = {name: given[name] for name in self._inputs}
+        try:
+            result: Floats = self._session.run(["logits"], inputs)[0]
+        except Exception as error:  # every operation fails in a way of its own
+            raise BundleError(
+                f"{self.graph}: cannot read a batch of {batch.ids.shape[0]} windows of "
+                f"{batch.ids.shape[1]} pieces ({_first_line(error)}); does it belong to the "
+                "tokenizer beside it? Write it again with 'nertune export'"
+            ) from error
         return result
 
 
@@ -78,8 +98,20 @@ def _tags(graph: Path, text: str | None) -> tuple[str, ...]:
     if text is None:
         return ()
     try:
-        return tuple(map(str, json.loads(text)))
-    except (ValueError, TypeError):
+        tags = json.loads(text)
+    except ValueError:
+        tags = None
+    if not isinstance(tags, list) or not tags:
         raise BundleError(
             f"{graph}: its metadata names no tags; write it again with 'nertune export'"
-        ) from None
+        )
+    return tuple(map(str, tags))
+
+
+def _listed(inputs: dict[str, str]) -> str:
+    return ", ".join(f"{name} ({kind.removeprefix('tensor').strip('()')})"
+                     for name, kind in inputs.items())  # fmt: skip
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

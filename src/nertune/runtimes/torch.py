@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -20,7 +22,8 @@ class TorchRuntime:
     """Runs a transformers model, a loaded one or one that is being trained.
 
     precision: fp32, or bf16 and fp16 for matrix products under autocast, which change logits in the
-    second or third digit. Raises BundleError for a device or a precision that is not there.
+    second or third digit. Raises BundleError for a device that is not there, or one that cannot
+    compute with this precision.
     """
 
     def __init__(
@@ -76,6 +79,11 @@ class TorchRuntime:
             if training:
                 self.model.train()
         result: Floats = logits.float().cpu().numpy()
+        if self._type is torch.float16 and not np.isfinite(result[batch.mask.astype(bool)]).all():
+            raise BundleError(
+                "the network gives scores that are no finite numbers in fp16, whose largest number "
+                "is 65 504; take precision='bf16' or 'fp32'"
+            )
         return result
 
 
@@ -85,6 +93,24 @@ def _checked(precision: str, device: str) -> torch.dtype | None:
         return None
     if precision not in _TYPES:
         raise BundleError(f"precision={precision!r}: expected one of fp32, bf16, fp16")
-    if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported():
-        raise BundleError("this GPU knows no bf16; take precision='fp16'")
+    if not _multiplies(_TYPES[precision], device):
+        raise BundleError(
+            f"precision={precision!r}: torch cannot compute with it on this {device}; take 'fp32'"
+        )
     return _TYPES[precision]
+
+
+def _multiplies(kind: torch.dtype, device: str) -> bool:
+    """Whether a matrix product under autocast comes out right, and in this type.
+
+    Tried out: what a device says of itself is no proof, and some fall back to fp32 with a warning.
+    """
+    ones = torch.ones((64, 64), device=device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with torch.inference_mode(), torch.autocast(device, kind):
+                product = ones @ ones
+        except RuntimeError:
+            return False
+    return product.dtype is kind and bool((product == 64).all())

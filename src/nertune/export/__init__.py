@@ -1,0 +1,6 @@
+"""torch -> ONNX, fp32 and int8, proved on real sentences before a file gets its name."""
+
+from nertune.export.proof import Exported, Gate
+from nertune.export.writing import export
+
+__all__ = ["Exported", "Gate", "export"]
