@@ -7,7 +7,7 @@ ifneq ($(wildcard ../shared/data),)
 export NERTUNE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help quickstart setup test test-fast check clean chromium
+.PHONY: help quickstart setup test test-fast check clean chromium java
 
 help:
 	@echo "make quickstart   train a small recogniser on the embedded corpus and try it"
@@ -22,7 +22,7 @@ quickstart: .venv/quickstart
 
 setup: .venv/dev
 
-test: .venv/dev chromium
+test: .venv/dev chromium java
 	$(BIN)/python -m pytest -o addopts="-q --strict-markers"
 
 test-fast: .venv/dev
@@ -39,6 +39,13 @@ chromium:
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
 	  echo "no chromium: the browser tests will be skipped; as root: apt-get install chromium"
+
+# For the tests of Spark, in the same way.
+java:
+	@command -v java >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends openjdk-17-jre-headless >/dev/null; } || \
+	  echo "no java: the Spark tests will be skipped; as root: apt-get install openjdk-17-jre-headless"
 
 .venv/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -25,9 +25,10 @@ PACKAGE = ROOT / "src" / "nertune"
 # A module imports only what stands before it. `nertune` is the package's own `__init__`.
 ORDER = (
     "errors", "files", "schemes", "documents", "splitting", "scoring", "statistics", "analysis",
-    "config", "data", "splits", "pairing", "encoding", "corpus", "batching", "decoding", "bundle",
-    "modelhub", "model", "runtimes", "engine", "nertune", "evaluation", "training", "autopush",
-    "reports", "card", "testing", "cli", "__main__",
+    "config", "data", "splits", "pairing", "encoding", "corpus", "batching", "posteriors",
+    "decoding", "bundle", "modelhub", "doctor", "model", "cores", "runtimes", "runtime_choice",
+    "engine", "interop", "nertune", "streaming", "evaluation", "export", "training", "autopush",
+    "reports", "card", "testing", "spark", "cli", "__main__",
 )  # fmt: skip
 
 MEANING = (
@@ -42,24 +43,30 @@ DOORS = {
         "model": ANYWHERE,
         "runtimes.torch": ANYWHERE,
         "training": ANYWHERE,
-        "testing": ANYWHERE,
-        "engine": IN_FUNCTIONS,
+        "testing.networks": ANYWHERE,
+        "runtime_choice": IN_FUNCTIONS, "export": ANYWHERE,
     },
     "transformers": {
+        "export": ANYWHERE,
         "model": ANYWHERE,
         "runtimes.torch": ANYWHERE,
         "training": ANYWHERE,
         "autopush": ANYWHERE,
-        "testing": ANYWHERE,
+        "testing.networks": ANYWHERE,
     },
     "huggingface_hub": {"modelhub": IN_FUNCTIONS, "card.metadata": IN_FUNCTIONS},
     "accelerate": {"training": ANYWHERE},
     "datasets": {"data.hub": IN_FUNCTIONS},
-    "pyarrow": {"data.tables": IN_FUNCTIONS, "data.parquet": IN_FUNCTIONS},
+    "pyarrow": {
+        "data.tables": IN_FUNCTIONS,
+        "data.parquet": IN_FUNCTIONS,
+        "interop": IN_FUNCTIONS,
+        "spark": ANYWHERE,
+    },
     "onnx": {"export": ANYWHERE},
     "onnxruntime": {"runtimes.onnx": ANYWHERE, "export": ANYWHERE},
     "pyspark": {"spark": ANYWHERE},
-    "pandas": {"spark": ANYWHERE},
+    "pandas": {"spark": ANYWHERE, "interop": IN_FUNCTIONS},
 }
 
 
@@ -202,7 +209,7 @@ def test_the_rules_find_what_breaks_them(importer: str, source: str, fault: str)
 @pytest.mark.parametrize(
     ("importer", "source"),
     [
-        ("engine", "def f():\n    import torch"),
+        ("runtime_choice", "def f():\n    import torch"),
         ("training.trainer", "from transformers import Trainer"),
         ("data.rows", "from nertune.data.source import Fault"),
         ("cli.scores", "def f():\n    from nertune.training import train"),

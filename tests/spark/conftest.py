@@ -1,0 +1,131 @@
+"""Spark on this machine: a model without torch, and one session a module."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nertune.errors import NertuneError
+
+SRC = Path(__file__).parents[2] / "src"
+TEXTS = (
+    "Ada Lovelace met Charles Babbage in London ; they spoke of engines , numbers and music .",
+    "🙂 The quick brown fox 👩‍👩‍👧‍👦 jumps over the lazy dog near Lisbon. He won't say why it was!",
+    "El presidente de la Comisión visitó Bogotá, São Paulo y Málaga (España) el martes.",
+    "U.N. officials won't say whether the 1,000.50 dollars were paid to O'Neill & Sons Ltd.",
+    "东京都 北京に行く。 Straße İstanbul\nNairobi on 12 May 1999",
+)
+_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs Java where there is none, and say how to get it."""
+    if item.get_closest_marker("spark") and (reason := _missing()):
+        pytest.skip(reason)
+
+
+@cache
+def _missing() -> str | None:
+    try:
+        from nertune.spark.session import check_java
+
+        check_java()
+    except ModuleNotFoundError as error:
+        return f"needs {error.name}: pip install 'nertune[spark]'"
+    except NertuneError as error:
+        return str(error)
+    return None
+
+
+@pytest.fixture(scope="session")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Tiny models as `nertune export` makes them for workers: graphs, without torch's weights."""
+    from nertune.bundle import load_bundle
+    from nertune.documents import Document
+    from nertune.export import export
+    from nertune.testing import TEXT, tiny_bundle
+
+    root, made = tmp_path_factory.mktemp("graphs"), {}
+
+    def graph(family: str) -> Path:
+        if family not in made:
+            bundle = load_bundle(tiny_bundle(root / "torch" / family, family))
+            sentences = [Document.from_words(text.split()) for text in TEXT]
+            export(bundle, sentences, out=root / family)
+            made[family] = root / family
+        return made[family]
+
+    return graph
+
+
+@pytest.fixture(scope="session")
+def graph(graphs: Callable[[str], Path]) -> Path:
+    """A cased model."""
+    return graphs("bert-cased")
+
+
+@pytest.fixture(scope="session")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of workers that find nertune, but no torch and no transformers."""
+    place = tmp_path_factory.mktemp("without")
+    for package in ("torch", "transformers"):
+        (place / f"{package}.py").write_text(f"raise ImportError('a worker imports {package}')\n")
+    return {"PYTHONPATH": f"{place}{os.pathsep}{SRC}", "PYSPARK_PYTHON": sys.executable}
+
+
+@pytest.fixture(scope="module")
+def spark(workers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A classic session with two cores."""
+    from nertune.spark import start
+
+    saved = {name: os.environ.get(name) for name in workers}
+    os.environ.update(workers)  # the JVM hands them on
+    disk = tmp_path_factory.mktemp("disk")
+    mount = {"spark.hadoop.fs.viewfs.mounttable.disk.link./data": disk.as_uri()}
+    session = start("local[2]", settings=_SETTINGS | mount)
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
+    for name, value in saved.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture
+def fresh(workers: dict[str, str], tmp_path: Path) -> Callable[[str], str]:
+    """Runs a program in a fresh interpreter of its own; what it prints."""
+
+    def run(code: str) -> str:
+        program = tmp_path / "program.py"
+        program.write_text(textwrap.dedent(code), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, str(program)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **workers},
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def moved(graph: Path, tmp_path: Path) -> Path:
+    """A copy of the model that a test may take away."""
+    return Path(shutil.copytree(graph, tmp_path / "moved"))

@@ -1,0 +1,234 @@
+"""How the model comes to the workers, and how a pipeline is saved and loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import TEXTS  # type: ignore[import-not-found]
+from nertune import Tagger
+from nertune.errors import BundleError
+
+pytest.importorskip("pyspark")
+from pyspark.ml import Pipeline, PipelineModel
+
+from nertune.spark import DocumentAssembler, NerConverter, NerTagger, WordTokenizer, ship
+from nertune.spark.models import ModelSpec, fingerprint_of, tagger_of
+
+pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+def pipeline(tagger: Any, frame: Any) -> Any:
+    first = [DocumentAssembler(inputCol="text"), WordTokenizer()]
+    return Pipeline(stages=[*first, tagger, NerConverter()]).fit(frame)
+
+
+def entities(frame: Any) -> list[list[tuple[int, int, str]]]:
+    return [
+        [(one.begin, one.end + 1, one.metadata["entity"]) for one in row.entities]
+        for row in frame.orderBy("id").select("entities").collect()
+    ]
+
+
+@pytest.fixture(scope="module")
+def frame(spark: Any) -> Any:
+    return spark.createDataFrame(list(enumerate(TEXTS)), "id int, text string")
+
+
+@pytest.fixture(scope="module")
+def expected(graph: Path) -> list[list[tuple[int, int, str]]]:
+    documents = Tagger.load(graph).tag_texts(TEXTS)
+    return [[(one.start, one.end, one.label) for one in each.entities] for each in documents]
+
+
+def test_a_model_that_workers_cannot_read_is_told_before_the_job(frame: Any) -> None:
+    tagger = NerTagger(model="/no/such/folder")
+    with pytest.raises(BundleError) as caught:
+        pipeline(tagger, frame).transform(frame)
+    told = str(caught.value)
+    assert told.startswith("/no/such/folder: cannot be loaded on the worker ")
+    assert "there is no such model folder" in told
+    assert "a shared file system" in told
+    assert "delivery='ship'" in told
+
+
+def test_a_model_that_is_incomplete_is_told_before_the_job(frame: Any, moved: Path) -> None:
+    (moved / "tokenizer.json").unlink()
+    with pytest.raises(BundleError, match=r"holds no tokenizer.json"):
+        pipeline(NerTagger.load(moved), frame).transform(frame)
+
+
+def test_what_is_no_model_is_refused_when_it_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"holds no config.json"):
+        NerTagger.load(tmp_path)
+    with pytest.raises(BundleError, match=r"'english' .en.: there is no such model; expected"):
+        NerTagger.pretrained("english")
+    with pytest.raises(BundleError, match=r"has no model to save; say NerTagger.load"):
+        NerTagger().save(str(tmp_path / "stage"))
+
+
+def test_pretrained_takes_folders(graph: Path) -> None:
+    assert NerTagger.pretrained(str(graph), "en").value("model") == str(graph)
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_model_is_sent_to_the_workers(
+    spark: Any, frame: Any, moved: Path, expected: object, by_hand: bool
+) -> None:
+    tagger = NerTagger(model=ship(spark, moved)) if by_hand else NerTagger.load(moved)
+    found = pipeline(tagger if by_hand else tagger.setDelivery("ship"), frame).transform(frame)
+    shutil.rmtree(moved)
+    assert entities(found) == expected
+
+
+def test_a_model_that_was_never_sent_is_told(frame: Any) -> None:
+    with pytest.raises(BundleError, match=r"was not sent to this worker.*nertune.spark.ship"):
+        pipeline(NerTagger(model="shipped:nertune-0"), frame).transform(frame)
+
+
+def test_a_model_that_changed_is_loaded_anew(
+    frame: Any, moved: Path, expected: object, graphs: Callable[[str], Path]
+) -> None:
+    fitted = pipeline(NerTagger.load(moved), frame)
+    assert entities(fitted.transform(frame)) == expected
+    shutil.rmtree(moved)
+    shutil.copytree(graphs("electra"), moved)
+    assert entities(fitted.transform(frame)) != expected
+
+
+def test_a_worker_with_another_model_says_so(graph: Path) -> None:
+    assert tagger_of(ModelSpec(str(graph), fingerprint_of(graph))).labels == ["LOC", "PER"]
+    with pytest.raises(BundleError, match=r"is another model on this worker than on the others"):
+        tagger_of(ModelSpec(str(graph), "0"))
+
+
+@pytest.mark.usefixtures("spark")
+def test_the_page_runs(graph: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "spark.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = first.replace("runs/my-model/model", str(graph)).replace("/shared", str(tmp_path))
+    names: dict[str, Any] = {}
+    exec(code.replace("show()", "show(100)"), names)
+    shown = capsys.readouterr().out
+    tagger = Tagger.load(graph)
+    for entity in tagger("Angela Merkel visited Paris."):
+        assert re.search(
+            rf"{entity.text}\W+{entity.label}\W+{entity.start}\W+{entity.end - 1}", shown
+        )
+    names["tagged"] = names["pipeline"].transform(names["frame"].selectExpr("1 AS id", "text"))
+    exec(second, names)
+    assert "Angela" not in capsys.readouterr().out
+
+
+_LOAD = """
+import json, sys
+from pyspark.ml import PipelineModel
+from nertune.spark import start
+spark = start({where})
+fitted = PipelineModel.load({path!r})
+texts = json.load(open({texts!r}, encoding="utf-8"))
+frame = spark.createDataFrame(list(enumerate(texts)), "id int, text string")
+rows = fitted.transform(frame).orderBy("id").select("entities").collect()
+print(json.dumps([[(e.begin, e.end + 1, e.metadata["entity"]) for e in row[0]] for row in rows]))
+"""
+
+
+def test_a_saved_pipeline_finds_the_same_in_a_fresh_process(
+    frame: Any, moved: Path, expected: Any, tmp_path: Path, fresh: Callable[[str], str]
+) -> None:
+    path, texts = str(tmp_path / "saved"), tmp_path / "texts.json"
+    fitted = pipeline(NerTagger.load(moved).setThreshold(0.0), frame)
+    fitted.save(path)
+    fitted.write().overwrite().save(path)
+    shutil.rmtree(moved)  # the model travels with the pipeline
+    texts.write_text(json.dumps(TEXTS), encoding="utf-8")
+    out = fresh(_LOAD.format(where="'local[1]'", path=path, texts=str(texts)))
+    assert [[tuple(one) for one in row] for row in json.loads(out)] == expected
+    [stage] = Path(path).glob("stages/*NerTagger*")
+    assert NerTagger.load(stage).value("model") == str(stage / "model")
+    assert [e.label for e in Tagger.load(stage)(TEXTS[0])] == [label for *_, label in expected[0]]
+
+
+def test_a_pipeline_may_be_saved_without_its_model(frame: Any, graph: Path, tmp_path: Path) -> None:
+    path = str(tmp_path / "saved")
+    pipeline(NerTagger.load(graph).setSaveModel(False), frame).save(path)
+    assert not [*Path(path).rglob("model.onnx")]
+    assert PipelineModel.load(path).stages[2].value("model") == str(graph)
+
+
+def test_a_pipeline_is_saved_to_another_file_system(
+    frame: Any, graph: Path, expected: object
+) -> None:
+    path = "viewfs://disk/data/saved"
+    fitted = pipeline(NerTagger.load(graph), frame)
+    fitted.save(path)
+    loaded = PipelineModel.load(path)
+    assert loaded.stages[2].value("delivery") == "ship"
+    assert entities(loaded.transform(frame)) == expected
+
+
+_CONNECT = """
+import json, sys
+from pathlib import Path
+from pyspark.ml import Pipeline, PipelineModel
+from nertune.errors import BundleError
+from nertune.spark import (
+    DocumentAssembler, NerConverter, NerTagger, WordTokenizer, failed, start,
+)
+spark = start(remote="local[2]", settings={settings!r})
+texts = json.load(open({texts!r}, encoding="utf-8"))
+frame = spark.createDataFrame(list(enumerate(texts)), "id int, text string")
+
+def found(fitted):
+    rows = fitted.transform(frame).orderBy("id").select("entities").collect()
+    return [[(e.begin, e.end + 1, e.metadata["entity"]) for e in row[0]] for row in rows]
+
+def pipeline(tagger):
+    first = [DocumentAssembler(inputCol="text"), WordTokenizer()]
+    return Pipeline(stages=[*first, tagger, NerConverter()]).fit(frame)
+
+fitted = pipeline(NerTagger.load({model!r}))
+kinds = {{one.name: one.metadata for one in fitted.transform(frame).schema.fields[2:]}}
+fitted.write().overwrite().save({path!r})
+told = []
+uncased = NerTagger.load({model!r}).setCaseSensitive(False)
+for tagger in (NerTagger(model="/no/such/folder"), uncased):
+    try:
+        pipeline(tagger).transform(frame)
+    except BundleError as error:
+        told.append(str(error))
+print(json.dumps({{
+    "kinds": kinds,
+    "told": told,
+    "entities": [
+        found(fitted),
+        found(PipelineModel.load({path!r})),
+        found(pipeline(NerTagger.load({model!r}).setDelivery("ship"))),
+    ],
+}}))
+"""
+
+
+def test_spark_connect_finds_the_same(
+    graph: Path, expected: Any, tmp_path: Path, fresh: Callable[[str], str]
+) -> None:
+    texts = tmp_path / "texts.json"
+    texts.write_text(json.dumps(TEXTS), encoding="utf-8")
+    settings = {"spark.sql.shuffle.partitions": "2"}
+    paths = {"path": str(tmp_path / "saved"), "texts": str(texts), "model": str(graph)}
+    out = json.loads(fresh(_CONNECT.format(settings=settings, **paths)))
+    for found in out["entities"]:
+        assert [[tuple(one) for one in row] for row in found] == expected
+    assert {name: one["annotatorType"] for name, one in out["kinds"].items()} == {
+        "document": "document", "token": "token", "ner": "named_entity", "entities": "chunk",
+    }  # fmt: skip
+    missing, case = out["told"]
+    assert "cannot be loaded on the worker" in missing
+    assert "caseSensitive=False, but the model is cased" in case
+    assert [*Path(paths["path"]).rglob("model.onnx")]
