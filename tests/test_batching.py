@@ -76,3 +76,17 @@ def test_without_a_seed_the_longest_come_first() -> None:
 def test_no_windows_make_no_batches() -> None:
     assert plan(np.zeros(0, np.int64), 10) == []
     assert plan(np.zeros(0, np.int64), 10, seed=1) == []
+
+
+@given(
+    lengths=st.lists(st.integers(1, 200), max_size=60),
+    budget=st.integers(1, 600),
+    most=st.integers(0, 100),
+)
+def test_no_batch_holds_more_padding_than_allowed(lengths, budget, most):
+    sizes = np.array(lengths, dtype=np.int64)
+    batches = plan(sizes, budget, most_padding=most)
+    assert sorted(i for batch in batches for i in batch.tolist()) == list(range(len(lengths)))
+    for batch in batches:
+        assert sizes[batch].max() * len(batch) - sizes[batch].sum() <= most
+        assert len(batch) == 1 or sizes[batch].max() * len(batch) <= budget
