@@ -67,7 +67,7 @@ def export(
     on_error: OnErrorOption = "stop",
     json_output: Json = False,
 ) -> None:
-    """Write a model as ONNX graphs, which run without torch and several times as fast.
+    """Write a model as ONNX graphs, which run without torch and faster, int8 several times.
 
     Every graph is proved before it gets its name: the fp32 graph gives the scores of torch on the
     gate data, or on sentences that come with nertune, and neither loses more F1 than allowed.
