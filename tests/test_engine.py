@@ -342,3 +342,20 @@ class TestThreshold:
         again = Document.from_words(document.words, document.tags, document.sentences)
         assert len(again.entities) == len(kept)
         assert again.label_spans == document.label_spans
+
+
+class TestArguments:
+    def test_labels_may_come_from_a_generator(self):
+        tagger = scripted(lisbon_is_a_place)
+        texts = ["in Lisbon", "Lisbon"]
+        found = list(tagger.tag_texts(texts, labels=(label for label in ["LOC"])))
+        assert [[e.text for e in document.entities] for document in found] == [["Lisbon"]] * 2
+
+    @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
+    def test_a_threshold_is_a_probability(self, threshold):
+        with pytest.raises(DocumentError, match="expected a probability"):
+            list(scripted().tag_texts(["Lisbon"], threshold))
+
+    def test_a_table_is_no_column(self):
+        with pytest.raises(DocumentError, match="give one column"):
+            scripted().tag_texts({"text": ["in Lisbon"]})

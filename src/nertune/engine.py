@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,9 +146,11 @@ class Tagger:
         threshold: entities with a lower score are left out, and their words get O; labels: so are
         entities with another label. Works through the stream in chunks, so that memory does not
         grow with its length; the next chunk is read and encoded while the runtime is at work.
-        Raises DocumentError for a label that the model does not know.
+        Raises DocumentError for a label that the model does not know, or a threshold outside 0..1.
         """
-        self._check_labels(labels)
+        labels = self._known(labels)
+        if not 0 <= threshold <= 1:
+            raise DocumentError(f"threshold={threshold}: expected a probability, 0 to 1")
         for chunk, encoded, emissions in self._emissions_of(documents):
             tag_ids = self.decoder.best_tags(emissions, encoded.sentence_starts)
             scores = self.decoder.entity_scores(emissions, tag_ids, encoded.sentence_starts)
@@ -175,6 +177,11 @@ class Tagger:
         """
         if isinstance(texts, str):
             raise DocumentError("tag_texts reads several texts, got one string; use tagger(text)")
+        if isinstance(texts, Mapping) or hasattr(texts, "columns"):
+            raise DocumentError(
+                f"tag_texts reads several texts, got a {type(texts).__name__}, of which it would "
+                "read the names of the columns; give one column"
+            )
         return self.tag(_of_texts(texts), threshold, labels)
 
     def tag_words(
@@ -267,15 +274,20 @@ class Tagger:
         places = encoded.window_starts[windows][:, None] + np.arange(batch.ids.shape[1])
         logits[places[inside]] = found
 
-    def _check_labels(self, labels: Collection[str] | None) -> None:
+    def _known(self, labels: Iterable[str] | None) -> tuple[str, ...] | None:
+        """The labels asked for, read once: they may come from a generator."""
+        if labels is None:
+            return None
         if isinstance(labels, str):
             raise DocumentError(f"labels={labels!r}: expected several, as [{labels!r}]")
         known = self.labels
-        unknown = [label for label in labels or () if label not in known]
+        chosen = tuple(labels)
+        unknown = [label for label in chosen if label not in known]
         if unknown:
             raise DocumentError(
                 f"the model does not know the label {unknown[0]!r}; it knows {', '.join(known)}"
             )
+        return chosen
 
     def _count(self, encoded: Encoded) -> None:
         lost = int((encoded.word_piece < 0).sum())

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from nertune.cli.tagging import _keep_apart
+from nertune.errors import OutputError
 from nertune.streaming import writing
 
 LINES = "Ada met Charles in London .\n\nBogotá y São Paulo\n"
@@ -269,3 +271,11 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_an_output_never_takes_the_place_of_an_input(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("Ada\n", encoding="utf-8")
+    with pytest.raises(OutputError, match="is the input"):
+        _keep_apart([str(text)], text)
+    _keep_apart([str(text), "-"], tmp_path / "other.jsonl")

@@ -27,7 +27,7 @@ from nertune.cli.progress import TaggingProgress
 from nertune.data import ReadReport
 from nertune.documents import Document
 from nertune.engine import Tagger
-from nertune.errors import DocumentError
+from nertune.errors import DocumentError, OutputError
 from nertune.files import whole_file
 from nertune.schemes import labels_of
 from nertune.streaming import (
@@ -88,6 +88,7 @@ def predict(
     """
     settings = read_settings(separator, word_column, None, word_prefix, on_error)
     inputs = Inputs(files or ["-"], input, settings)
+    _keep_apart(inputs.paths, out)
     tagger = Tagger.load(model, runtime=runtime, threads=jobs)
     chosen = format or ("pretty" if out is None and sys.stdout.isatty() else "jsonl")
     write = _write_pretty if chosen == "pretty" else chosen
@@ -149,6 +150,13 @@ class _Job:
             for on_error in (settings.on_error, "stop")
         )
         return Origins(with_faults, without)
+
+
+def _keep_apart(paths: Iterable[str], out: Path | None) -> None:
+    """Refuse an output that would take the place of an input."""
+    for path in paths:
+        if out is not None and out.exists() and Path(path).exists() and out.samefile(path):
+            raise OutputError(f"--out {out}: is the input {path}; choose another place")
 
 
 def _known(labels: list[str] | None, tagger: Tagger) -> tuple[str, ...] | None:
