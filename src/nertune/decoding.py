@@ -67,8 +67,7 @@ class Decoder:
 
         tag_ids: (n_words,), as `best_tags` gives them.
         """
-        starts = np.zeros(len(tag_ids), dtype=bool)
-        starts[sentence_starts[:-1][sentence_starts[:-1] < len(tag_ids)]] = True
+        starts = _first_words(len(tag_ids), sentence_starts)
         first, last, label = entity_arrays(tag_ids, self.tags, starts)
         owner = np.searchsorted(sentence_starts, first, "right") - 1
         spans = np.stack([first, last + 1], axis=1) - sentence_starts[owner][:, None]
@@ -108,10 +107,16 @@ class Decoder:
         """The sentences whose tags break the scheme."""
         if not len(tag_ids):
             return []
-        starts = np.zeros(len(tag_ids), dtype=bool)
-        starts[sentence_starts[:-1]] = True
+        starts = _first_words(len(tag_ids), sentence_starts)
         broken = np.flatnonzero(self.tables.broken(tag_ids, starts))
         return [int(i) for i in np.unique(np.searchsorted(sentence_starts, broken, "right") - 1)]
+
+
+def _first_words(n_words: int, sentence_starts: Ints) -> npt.NDArray[np.bool_]:
+    """(n_words,): True at the first word of each sentence; empty ones at the end have none."""
+    starts = np.zeros(n_words, dtype=bool)
+    starts[sentence_starts[sentence_starts < n_words]] = True
+    return starts
 
 
 def viterbi(emissions: Floats, tables: schemes.Transitions) -> Ints:

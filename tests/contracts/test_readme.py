@@ -24,6 +24,7 @@ def folder(tmp_path_factory):
     """A folder like a clone after `make quickstart`, its model trained for one epoch only."""
     folder = tmp_path_factory.mktemp("clone")
     (folder / "src").symlink_to(ROOT / "src")
+    (folder / "README.md").symlink_to(ROOT / "README.md")
     bin_ = folder / ".venv" / "bin"
     bin_.mkdir(parents=True)
     program = bin_ / "nertune"
