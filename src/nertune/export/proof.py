@@ -33,8 +33,7 @@ class Exported:
 
     difference: the greatest difference of an emission from torch's, over all words of the proof.
     same_entities: F1 of its entities against torch's, in points. f1 and interval: on the gate data,
-    in points; None without it. words_per_second: of the proof, on the free
-    cores.
+    in points; None without it. words_per_second: of the proof, on the free cores.
     """
 
     runtime: str
