@@ -351,11 +351,49 @@ class TestArguments:
         found = list(tagger.tag_texts(texts, labels=(label for label in ["LOC"])))
         assert [[e.text for e in document.entities] for document in found] == [["Lisbon"]] * 2
 
-    @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
+    @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan"), "high", None])
     def test_a_threshold_is_a_probability(self, threshold):
         with pytest.raises(DocumentError, match="expected a probability"):
             list(scripted().tag_texts(["Lisbon"], threshold))
 
+    @pytest.mark.parametrize("labels", ["LOC", 5, [5]])
+    def test_labels_are_several_known_ones(self, labels):
+        with pytest.raises(DocumentError, match="label"):
+            list(scripted().tag_texts(["Lisbon"], labels=labels))
+
     def test_a_table_is_no_column(self):
         with pytest.raises(DocumentError, match="give one column"):
             scripted().tag_texts({"text": ["in Lisbon"]})
+
+    def test_a_threshold_of_numpy_will_do(self):
+        [found] = scripted(lisbon_is_a_place).tag_texts(["in Lisbon"], np.float32(0.5))
+        assert len(found.entities) == 1
+
+    @pytest.mark.parametrize(
+        ("method", "given", "told"),
+        [
+            ("tag", ["Lisbon"], "document 0 .from 0. is of type str; expected a Document"),
+            ("tag", [Document.from_text("Lisbon"), None], "document 1 .from 0. is of type NoneT"),
+            ("tag", 5, "expected several documents, got one int"),
+            ("tag_texts", 5, "expected several texts, got one int"),
+            ("tag_texts", ["Lisbon", None], "text 1 .from 0. is of type NoneType"),
+            ("tag_texts", "Lisbon", "expected several texts, got one string"),
+            ("tag_words", "Lisbon", "expected several lists of words, got one string"),
+            ("tag_words", [["Lisbon"], "Lisbon"], "sentence 1 .from 0. is of type str"),
+            ("tag_words", [["Lisbon"], 5], "sentence 1 .from 0. is of type int"),
+            ("tag_words", [["Lisbon", 5]], "sentence 0 .from 0.: word 1"),
+        ],
+    )
+    def test_what_is_no_text_is_named_by_its_place(self, method, given, told):
+        with pytest.raises(DocumentError, match=told):
+            list(getattr(scripted(), method)(given))
+
+
+def test_probabilities_come_with_what_tag_gives():
+    tagger = scripted(lisbon_is_a_place)
+    documents = [Document.from_text(text) for text in ("in Lisbon", "", "Lisbon. In Lisbon")]
+    found = list(tagger.word_probabilities(documents, 0.1))
+    assert [document for document, _ in found] == list(tagger.tag(documents, 0.1))
+    for document, probabilities in found:
+        assert probabilities.shape == (document.n_words, len(tagger.settings.tags))
+        assert np.allclose(probabilities.sum(axis=1), 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from itertools import pairwise
 from typing import Any
 
@@ -18,16 +17,14 @@ from nertune import Document, Tagger, schemes
 from nertune.bundle import TaggerSettings
 from nertune.config import WindowSettings
 from nertune.encoding import normalise_tokenizer
-from nertune.errors import DependencyError, DocumentError
+from nertune.errors import DocumentError
 from nertune.interop import (
     tag_column,
     to_dicts,
     to_displacy,
-    to_frame,
     to_gradio,
     to_pipeline,
 )
-from nertune.splitting import split
 from nertune.testing import TEXT, FakeRuntime, tiny_bundle, tiny_tokenizer
 
 GOLD = Document.from_words(
@@ -307,75 +304,3 @@ def test_an_array_that_is_no_utf8_is_refused(tagger: Tagger) -> None:
 def test_another_word_for_on_error_is_refused(tagger: Tagger) -> None:
     with pytest.raises(DocumentError, match="on_error is 'ignore'; expected 'stop' or 'skip'"):
         tag_column(tagger, pd.Series(TEXTS), on_error="ignore")  # type: ignore[arg-type]
-
-
-# --- tables ---
-
-
-def test_a_row_an_entity() -> None:
-    frame = to_frame([Document.from_text(""), PREDICTED])
-    assert list(frame) == ["document", "id", "start", "end", "label", "text", "score"]
-    assert frame.to_numpy().tolist() == [
-        [1, "a1", 0, 3, "PER", "Ada", 0.9],
-        [1, "a1", 9, 17, "LOC", "New York", 0.5],
-        [1, "a1", 20, 23, "PER", "Bob", 0.25],
-    ]
-    assert to_frame([GOLD])["score"].isna().all()
-
-
-def test_a_row_a_word() -> None:
-    frame = to_frame([PREDICTED], "word")
-    assert list(frame) == ["document", "id", "sentence", "word", "start", "end", "text", "tag"]
-    assert frame["text"].tolist() == PREDICTED.words
-    assert frame["tag"].tolist() == list(PREDICTED.tags or ())
-    assert frame["sentence"].tolist() == [0] * 5 + [1] * 2
-    assert frame["word"].tolist() == list(range(7))
-    for start, end, text in zip(frame["start"], frame["end"], frame["text"], strict=True):
-        assert PREDICTED.text[start:end] == text
-
-
-def test_words_of_text_that_was_never_tagged_get_tags_of_its_entities() -> None:
-    document = split(Document.from_text("Ada left", [(0, 3, "PER")]))
-    assert to_frame([document], "word")["tag"].tolist() == ["B-PER", "O"]
-
-
-def test_a_row_a_sentence() -> None:
-    frame = to_frame([PREDICTED, PREDICTED], "sentence")
-    assert frame.drop(columns=["document", "id"]).to_numpy().tolist() == [
-        [0, 0, 19, "Ada left New York .", 5, 2],
-        [1, 20, 30, "Bob stayed", 2, 1],
-    ] * 2
-    assert list(frame)[2:] == ["sentence", "start", "end", "text", "n_words", "n_entities"]
-
-
-def test_a_row_a_document() -> None:
-    frame = to_frame(iter([PREDICTED, Document.from_text("")]), "document")
-    assert list(frame)[2:] == ["text", "n_sentences", "n_words", "n_entities", "entities"]
-    assert frame.iloc[0].tolist() == [0, "a1", GOLD.text, 2, 7, 3, to_dicts(PREDICTED)]
-    assert frame.iloc[1].tolist() == [1, None, "", 0, 0, 0, []]
-
-
-@pytest.mark.parametrize("level", ["entity", "word", "sentence", "document"])
-def test_columns_have_their_types_with_and_without_rows(level: Any) -> None:
-    empty, full = to_frame([], level), to_frame([PREDICTED], level)
-    assert empty.dtypes.to_dict() == full.dtypes.to_dict()
-    assert len(empty) == 0
-    assert full["document"].dtype == "int64"
-
-
-@pytest.mark.parametrize("level", ["word", "sentence"])
-def test_raw_text_has_no_rows_of_words(level: Any) -> None:
-    with pytest.raises(DocumentError, match=r"'Ada left' is raw text without words.*split"):
-        to_frame([Document.from_text("Ada left")], level)
-    assert to_frame([Document.from_text("  ")], level).empty
-
-
-def test_another_level_is_refused() -> None:
-    with pytest.raises(DocumentError, match="level is 'token'; expected one of 'entity', 'word'"):
-        to_frame([], "token")  # type: ignore[arg-type]
-
-
-def test_a_table_without_pandas_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(DependencyError, match=r"'pandas'.*pip install 'nertune\[frames\]'"):
-        to_frame([GOLD])

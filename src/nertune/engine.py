@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -19,12 +20,14 @@ from nertune.batching import plan
 from nertune.bundle import TaggerSettings
 from nertune.decoding import Decoder
 from nertune.documents import Document, Entity
+from nertune.documents.streams import of_documents, of_texts, of_words
 from nertune.encoding import Batch, Encoded, Encoder, Floats, Ints, stitch
 from nertune.errors import BundleError, DocumentError
 from nertune.modelhub import open_bundle
 from nertune.posteriors import Doubles
 from nertune.runtime_choice import Precision, RuntimeName, choose_runtime
 from nertune.splitting import split
+from nertune.tables import Level, Texts
 
 _FIRST_CHUNK_WORDS = 2_000
 # Measured on CoNLL-2003: one batch more costs as much as some 24 padded pieces of a budget of 384.
@@ -99,7 +102,8 @@ class Tagger:
     ) -> Tagger:
         """A tagger from a model folder, a run folder or a model on the Hugging Face Hub.
 
-        model: a folder; where there is none, an id such as `user/name` or `user/name@revision`.
+        model: a folder; where there is none, a name as `es.ner` ('nertune names' lists them), or an
+        id of the Hub as `user/name`; both may end with `@revision`.
         device: as torch names it; none given: the GPU where there is one. revision: a branch, a tag
         or a commit on the Hub. runtime: `auto` takes the int8 graph of `nertune export`, else its
         fp32 graph, else torch; `tagger.runtime.name` says which. threads: cores to use; none given:
@@ -148,22 +152,8 @@ class Tagger:
         grow with its length; the next chunk is read and encoded while the runtime is at work.
         Raises DocumentError for a label that the model does not know, or a threshold outside 0..1.
         """
-        labels = self._known(labels)
-        if not 0 <= threshold <= 1:
-            raise DocumentError(f"threshold={threshold}: expected a probability, 0 to 1")
-        for chunk, encoded, emissions in self._emissions_of(documents):
-            tag_ids = self.decoder.best_tags(emissions, encoded.sentence_starts)
-            scores = self.decoder.entity_scores(emissions, tag_ids, encoded.sentence_starts)
-            names = [self.settings.tags[i] for i in tag_ids.tolist()]
-            first = 0
-            for document, start in zip(chunk, encoded.document_starts.tolist(), strict=False):
-                last = first + len(document.sentences)
-                of_document = [score for sentence in scores[first:last] for score in sentence]
-                tags = names[start : start + document.n_words]
-                tagged = document.with_tags(tags, of_document)
-                everything = threshold <= 0 and labels is None
-                yield tagged if everything else tagged.only(threshold, labels)
-                first = last
+        for tagged, _, _ in self._tagged(documents, threshold, labels):
+            yield from tagged
 
     def tag_texts(
         self,
@@ -175,14 +165,7 @@ class Tagger:
 
         Raises DocumentError that names the place of what is no string.
         """
-        if isinstance(texts, str):
-            raise DocumentError("tag_texts reads several texts, got one string; use tagger(text)")
-        if isinstance(texts, Mapping) or hasattr(texts, "columns"):
-            raise DocumentError(
-                f"tag_texts reads several texts, got a {type(texts).__name__}, of which it would "
-                "read the names of the columns; give one column"
-            )
-        return self.tag(_of_texts(texts), threshold, labels)
+        return self.tag(of_texts(texts), threshold, labels)
 
     def tag_words(
         self,
@@ -194,21 +177,43 @@ class Tagger:
 
         Raises DocumentError that names the place of what is no list of words.
         """
-        if isinstance(sentences, str):
-            raise DocumentError("tag_words reads lists of words, got one string; use tagger(text)")
-        return self.tag(_of_words(sentences), threshold, labels)
+        return self.tag(of_words(sentences), threshold, labels)
+
+    def table(
+        self,
+        data: Any,
+        level: Level = "entity",
+        threshold: float = 0.0,
+        labels: Collection[str] | None = None,
+        column: str = "text",
+    ) -> Any:
+        """What is found, as a pandas DataFrame with a row an entity, word, sentence or document.
+
+        data: a string, several strings, a pandas Series, or a pandas DataFrame with the texts in
+        `column`. The index tells which row of the input a row is of; the other columns of a
+        DataFrame are carried along. The rest of the columns are those of `tables.to_frame` at this
+        level, without `document` and `id`. A missing text (None, NaN) has no row, and at level
+        "document" one with text None and counts 0. threshold, labels: as in `tag`.
+        Raises DocumentError for what is no text, before anything is tagged, and for a column that
+        the table has too; DependencyError without pandas.
+        """
+        texts = Texts.of(data, level, column)
+        return texts.frame(self.tag_texts(texts.present, threshold, labels), level)
 
     def word_probabilities(
-        self, documents: Iterable[Document]
+        self,
+        documents: Iterable[Document],
+        threshold: float = 0.0,
+        labels: Collection[str] | None = None,
     ) -> Iterator[tuple[Document, Doubles]]:
-        """Each document, split into words, and the probability of each tag at each word.
+        """As `tag`, and with each document the probability of each tag at each word.
 
         (n_words, n_tags), columns in the order of `settings.tags`: over all tag sequences that the
-        scheme allows, as entity scores are.
+        scheme allows, as entity scores are, and whatever threshold and labels leave out.
         """
-        for chunk, encoded, emissions in self._emissions_of(documents):
+        for tagged, encoded, emissions in self._tagged(documents, threshold, labels):
             found = self.decoder.word_probabilities(emissions, encoded.sentence_starts)
-            for document, start in zip(chunk, encoded.document_starts.tolist(), strict=False):
+            for document, start in zip(tagged, encoded.document_starts.tolist(), strict=False):
                 yield document, found[start : start + document.n_words]
 
     def emissions(self, encoded: Encoded) -> Floats:
@@ -216,13 +221,33 @@ class Tagger:
         with self._workers() as pool:
             return self._begin(encoded, pool)()
 
+    def _tagged(
+        self, documents: Iterable[Document], threshold: float, labels: Collection[str] | None
+    ) -> Iterator[tuple[list[Document], Encoded, Floats]]:
+        """The stream in chunks: the tagged documents, and what they were found in."""
+        labels = self._known(labels)
+        _check_probability(threshold)
+        everything = threshold <= 0 and labels is None
+        for chunk, encoded, emissions in self._emissions_of(documents):
+            tag_ids = self.decoder.best_tags(emissions, encoded.sentence_starts)
+            scores = self.decoder.entity_scores(emissions, tag_ids, encoded.sentence_starts)
+            names = [self.settings.tags[i] for i in tag_ids.tolist()]
+            tagged, first = [], 0
+            for document, start in zip(chunk, encoded.document_starts.tolist(), strict=False):
+                last = first + len(document.sentences)
+                of_document = [score for sentence in scores[first:last] for score in sentence]
+                found = document.with_tags(names[start : start + document.n_words], of_document)
+                tagged.append(found if everything else found.only(threshold, labels))
+                first = last
+            yield tagged, encoded, emissions
+
     def _emissions_of(
         self, documents: Iterable[Document]
     ) -> Iterator[tuple[Sequence[Document], Encoded, Floats]]:
         """The stream in chunks, with their emissions."""
         under_way: deque[tuple[Sequence[Document], Encoded, Callable[[], Floats]]] = deque()
         with self._workers() as pool:
-            for chunk in _chunks(map(split, documents)):
+            for chunk in _chunks(map(split, of_documents(documents))):
                 encoded = self.encoder.encode(chunk)
                 under_way.append((chunk, encoded, self._begin(encoded, pool)))
                 if len(under_way) > (1 if pool else 0):
@@ -278,7 +303,7 @@ class Tagger:
         """The labels asked for, read once: they may come from a generator."""
         if labels is None:
             return None
-        if isinstance(labels, str):
+        if isinstance(labels, str) or not isinstance(labels, Iterable):
             raise DocumentError(f"labels={labels!r}: expected several, as [{labels!r}]")
         known = self.labels
         chosen = tuple(labels)
@@ -315,27 +340,6 @@ def _chunks(documents: Iterable[Document]) -> Iterator[Sequence[Document]]:
         yield chunk
 
 
-def _of_texts(texts: Iterable[str]) -> Iterator[Document]:
-    for place, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DocumentError(
-                f"text {place} (from 0) is of type {type(text).__name__}; expected a string. Leave "
-                "missing values out, or put '' in their place"
-            )
-        try:
-            yield Document.from_text(text)
-        except DocumentError as error:
-            raise DocumentError(f"text {place} (from 0): {error}") from None
-
-
-def _of_words(sentences: Iterable[Sequence[str]]) -> Iterator[Document]:
-    for place, words in enumerate(sentences):
-        if isinstance(words, str):
-            raise DocumentError(
-                f"sentence {place} (from 0) is one string; expected a list of words. For raw text "
-                "use tag_texts"
-            )
-        try:
-            yield Document.from_words(words)
-        except DocumentError as error:
-            raise DocumentError(f"sentence {place} (from 0): {error}") from None
+def _check_probability(threshold: object) -> None:
+    if not isinstance(threshold, Real) or not 0 <= float(threshold) <= 1:
+        raise DocumentError(f"threshold={threshold!r}: expected a probability, 0 to 1")

@@ -6,29 +6,30 @@ One document: `to_dicts`, `to_pipeline`, `to_displacy`, `to_gradio`. A column of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from itertools import compress, islice
 from typing import Any, Literal, cast, get_args
 
-import numpy as np
-
-from nertune import schemes
 from nertune.documents import Document
 from nertune.engine import Tagger
-from nertune.errors import DependencyError, DocumentError
+from nertune.errors import DocumentError
+from nertune.tables import text_fault, to_dicts, to_frame
+
+__all__ = [
+    "OnError",
+    "tag_column",
+    "to_dicts",
+    "to_displacy",
+    "to_frame",
+    "to_gradio",
+    "to_pipeline",
+]
 
 OnError = Literal["stop", "skip"]
-Level = Literal["entity", "word", "sentence", "document"]
 Found = Iterator[list[dict[str, Any]] | None]
-Row = tuple[Any, ...]
 
 _BLOCK = 10_000
-
-
-def to_dicts(document: Document) -> list[dict[str, Any]]:
-    """The entities as `{"start", "end", "label", "text", "score"}`; gold ones have score None."""
-    return [asdict(entity) for entity in document.entities]
 
 
 def to_pipeline(document: Document) -> list[dict[str, Any]]:
@@ -179,7 +180,7 @@ def _good_rows(source: _Series | _Arrow, on_error: OnError) -> list[bool]:
     """For each row whether it is a text; with "stop" the first that is none is refused."""
     good = []
     for row, value in enumerate(source.values()):
-        fault = _fault(value)
+        fault = text_fault(value)
         if fault and on_error == "stop":
             raise DocumentError(
                 f"{source.row_name(row)} {fault}; expected a string: mend it, or leave such rows "
@@ -187,120 +188,3 @@ def _good_rows(source: _Series | _Arrow, on_error: OnError) -> list[bool]:
             )
         good.append(fault is None)
     return good
-
-
-def _fault(value: object) -> str | None:
-    if isinstance(value, str):
-        try:
-            Document.from_text(value)
-        except DocumentError as error:
-            return f"cannot be read ({error})"
-        return None
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return "is missing"
-    if isinstance(value, float | np.floating) and np.isnan(value):
-        return "is missing"
-    return f"is of type {type(value).__name__}"
-
-
-# --- tables ---
-
-
-def to_frame(documents: Iterable[Document], level: Level = "entity") -> Any:
-    """A pandas DataFrame with one row an entity, a word, a sentence or a document.
-
-    Every level: `document`, the place of the document in the stream, from 0, and its `id`.
-    entity: `start`, `end`, `label`, `text`, `score` (NaN for gold).
-    word: `sentence`, `word` (places in the document), `start`, `end`, `text`, `tag` (as predicted
-    or read, else IOB2).
-    sentence: `sentence`, `start`, `end`, `text`, `n_words`, `n_entities` (that begin in it).
-    document: `text`, `n_sentences`, `n_words`, `n_entities`, `entities` (see `to_dicts`).
-    Offsets are characters of the document. Raises DocumentError for another level, and for raw text
-    where words are asked for; DependencyError without pandas.
-    """
-    if level not in _LEVELS:
-        names = ", ".join(f"'{name}'" for name in _LEVELS)
-        raise DocumentError(f"level is {level!r}; expected one of {names}")
-    pd = _pandas()
-    kinds, rows_of = _LEVELS[level]
-    rows = [
-        (place, document.id, *row)
-        for place, document in enumerate(documents)
-        for row in rows_of(document)
-    ]
-    columns = list(zip(*rows, strict=True)) or [()] * (len(kinds) + 2)
-    named = zip(({"document": "int64", "id": "object"} | kinds).items(), columns, strict=True)
-    return pd.DataFrame({name: pd.Series(list(cells), dtype=t) for (name, t), cells in named})
-
-
-def _pandas() -> Any:
-    try:
-        import pandas
-    except ModuleNotFoundError as error:
-        raise DependencyError(error.name or "pandas", "frames", "Making a table") from error
-    return pandas
-
-
-def _entity_rows(document: Document) -> Iterator[Row]:
-    for e in document.entities:
-        yield e.start, e.end, e.label, e.text, e.score
-
-
-def _word_rows(document: Document) -> Iterator[Row]:
-    _check_split(document)
-    tags = document.tags
-    if tags is None:
-        tags = tuple(document.tags_in(schemes.SCHEMES["IOB2"]))
-    words, spans = document.words, document.word_spans
-    for number, (first, last) in enumerate(document.sentences):
-        for i in range(first, last):
-            yield number, i, *spans[i], words[i], tags[i]
-
-
-def _sentence_rows(document: Document) -> Iterator[Row]:
-    _check_split(document)
-    spans, begun = document.word_spans, [entity.start for entity in document.entities]
-    counted = 0
-    for number, (first, last) in enumerate(document.sentences):
-        start, end = spans[first][0], spans[last - 1][1]
-        reached = counted
-        while reached < len(begun) and begun[reached] < end:
-            reached += 1
-        yield number, start, end, document.text[start:end], last - first, reached - counted
-        counted = reached
-
-
-def _document_rows(document: Document) -> Iterator[Row]:
-    counts = (len(document.sentences), document.n_words, len(document.entities))
-    yield document.text, *counts, to_dicts(document)
-
-
-def _check_split(document: Document) -> None:
-    if not document.split and document.text.strip():
-        raise DocumentError(
-            f"the document {document.text[:40]!r} is raw text without words; expected words: tag "
-            "it, or divide it with nertune.splitting.split"
-        )
-
-
-_PLACE = {"start": "int64", "end": "int64"}
-_LEVELS: dict[str, tuple[dict[str, str], Callable[[Document], Iterator[Row]]]] = {
-    "entity": (
-        {**_PLACE, "label": "object", "text": "object", "score": "float64"},
-        _entity_rows,
-    ),
-    "word": (
-        {"sentence": "int64", "word": "int64", **_PLACE, "text": "object", "tag": "object"},
-        _word_rows,
-    ),
-    "sentence": (
-        {"sentence": "int64", **_PLACE, "text": "object", "n_words": "int64"}
-        | {"n_entities": "int64"},
-        _sentence_rows,
-    ),
-    "document": (
-        {"text": "object", "n_sentences": "int64", "n_words": "int64", "n_entities": "int64"}
-        | {"entities": "object"},
-        _document_rows,
-    ),
-}

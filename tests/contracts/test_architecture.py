@@ -26,9 +26,9 @@ PACKAGE = ROOT / "src" / "nertune"
 ORDER = (
     "errors", "files", "schemes", "documents", "splitting", "scoring", "statistics", "analysis",
     "config", "data", "splits", "pairing", "encoding", "corpus", "batching", "posteriors",
-    "decoding", "bundle", "modelhub", "doctor", "model", "cores", "runtimes", "runtime_choice",
-    "engine", "interop", "nertune", "streaming", "evaluation", "export", "training", "autopush",
-    "reports", "card", "testing", "spark", "cli", "__main__",
+    "decoding", "bundle", "modelnames", "modelhub", "model", "cores", "runtimes",
+    "runtime_choice", "doctor", "tables", "engine", "interop", "nertune", "streaming", "evaluation",
+    "export", "training", "autopush", "reports", "card", "testing", "spark", "cli", "__main__",
 )  # fmt: skip
 
 MEANING = (
@@ -66,7 +66,7 @@ DOORS = {
     "onnx": {"export": ANYWHERE},
     "onnxruntime": {"runtimes.onnx": ANYWHERE, "export": ANYWHERE},
     "pyspark": {"spark": ANYWHERE},
-    "pandas": {"spark": ANYWHERE, "interop": IN_FUNCTIONS},
+    "pandas": {"spark": ANYWHERE, "interop": IN_FUNCTIONS, "tables": IN_FUNCTIONS},
 }
 
 

@@ -18,6 +18,7 @@ from fake_hub import TOKEN, FakeHub
 from nertune import Tagger
 from nertune.bundle import names_in
 from nertune.modelhub import find_model, is_hub_id, open_bundle, push
+from nertune.modelnames import BUILT_IN
 from nertune.testing import TEXT
 
 
@@ -154,6 +155,86 @@ class TestLoad:
         assert "holds no tokenizer.json" in said
         hub.put("me/empty", {"README.md": b""})
         assert told(open_bundle, "me/empty").startswith("me/empty (in /")
+
+
+class TestNames:
+    @pytest.fixture
+    def names(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """The user's file of names."""
+        path = tmp_path / "names.yaml"
+        path.write_text("mine: me/x\nold: me/x@v1\nnear: run\ngone: ./nowhere\ntypo: me/typo\n")
+        monkeypatch.setenv("NERTUNE_MODELS", str(path))
+        return path
+
+    def test_a_name_is_what_it_stands_for(
+        self, hub: FakeHub, names: Path, run: Path, content: dict[str, bytes]
+    ) -> None:
+        repo = hub.put("me/x", content)
+        repo.refs["v1"] = repo.commits[-1].sha
+        repo.commit("main", "second", {**content, "README.md": b""})
+        here = find_model("me/x")
+        assert find_model("mine") == here
+        assert find_model("old") == find_model("mine@v1") == find_model("me/x@v1") != here
+        assert find_model("mine", "v1") == find_model("old")
+        assert Tagger.load("mine")(TEXT[0]) == Tagger.load("me/x")(TEXT[0])
+        hub.requests.clear()
+        assert find_model("near") == run / "model"
+        assert not hub.requests
+
+    def test_the_built_in_ones_are_asked_for_on_the_hub(
+        self, hub: FakeHub, content: dict[str, bytes]
+    ) -> None:
+        hub.put(BUILT_IN["es.ner"], content)
+        assert find_model("es.ner") == find_model(BUILT_IN["es.ner"])
+
+    def test_a_folder_wins_and_a_path_is_none(
+        self, hub: FakeHub, names: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (names.parent / "here" / "me" / "x").mkdir(parents=True)
+        monkeypatch.chdir(names.parent / "here")
+        hub.put("me/x", {})
+        assert find_model("me/x") == Path("me/x")
+        assert find_model("mine").is_absolute(), "a name means the same in every folder"
+        shutil.copytree(folder, "mine")
+        assert find_model("mine") == Path("mine")
+        assert find_model(Path("old")) == Path("old")
+
+    def test_what_goes_wrong_names_the_name_and_what_it_stands_for(
+        self, hub: FakeHub, names: Path, run: Path, content: dict[str, bytes]
+    ) -> None:
+        said = told(open_bundle, "typo")
+        start = f"typo (a name for me/typo, {names}:5): me/typo: there is no such model folder; "
+        assert said.startswith(start)
+        place = names.parent / "nowhere"
+        said = told(open_bundle, "gone")
+        assert said.startswith(f"gone (a name for {place}, {names}:4): {place}: there is no such")
+        del (files := dict(content))["tokenizer.json"]
+        hub.put("me/x", files)
+        assert told(open_bundle, "mine").startswith(f"mine (a name for me/x, {names}:1) (in /")
+        assert "names a revision, and revision='v2' another" in told(find_model, "old", "v2")
+        assert "names a revision, and revision='v2' another" in told(find_model, "old@v2")
+        said = told(find_model, "near", "v1")
+        assert said.startswith(f"near (a name for {run}, {names}:3): {run}")
+        assert "is a folder, which has no revision" in said
+
+    def test_a_word_that_is_no_name_may_be_on_the_hub(
+        self, hub: FakeHub, names: Path, content: dict[str, bytes]
+    ) -> None:
+        hub.put("minee", content)
+        assert open_bundle("minee").settings
+        said = told(open_bundle, "miine")
+        assert said.startswith("miine: there is no such model folder; expected one written by")
+        assert "'miine' is no name either. Did you mean mine? 'nertune names' lists" in said
+        assert said.endswith(f"and those of your file ({names})")
+
+    def test_a_fault_in_the_file_of_names_stops_names_only(
+        self, hub: FakeHub, names: Path, folder: Path, content: dict[str, bytes]
+    ) -> None:
+        names.write_text("a: 5")
+        assert "names.yaml:1: 'a' stands for no string" in told(open_bundle, "mine")
+        hub.put("me/x", content)
+        assert open_bundle("me/x").settings
+        assert open_bundle(str(folder)).settings
 
 
 BROKEN: list[tuple[str, Any, str]] = [

@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conftest import TEXTS  # type: ignore[import-not-found]
-from nertune import Tagger
+from nertune import Document, Tagger
 from nertune.errors import BundleError, DocumentError, RecipeError
 from nertune.testing import odd_texts
 
 pytest.importorskip("pyspark")
+import pyarrow as pa
 from pyspark.errors import PythonException
 from pyspark.ml import Pipeline
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_type
 
 from nertune.spark import (
     ANNOTATIONS,
@@ -29,6 +32,7 @@ from nertune.spark import (
     failed,
     to_document,
 )
+from nertune.spark.executors import in_columns
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -104,6 +108,38 @@ def test_the_entities_are_those_of_the_tagger(rows: list[Any], graph: Path) -> N
             assert (one.start, one.end, one.label, one.text) == (
                 other.start, other.end, other.label, other.text,
             )  # fmt: skip
+
+
+def test_every_word_carries_the_probabilities_of_all_tags(rows: list[Any], graph: Path) -> None:
+    tagger = Tagger.load(graph)
+    documents = [Document.from_text(row.text or "") for row in rows]
+    for row, (_, wanted) in zip(rows, tagger.word_probabilities(documents), strict=True):
+        found = [[float(one.metadata[tag]) for tag in tagger.settings.tags] for one in row.ner]
+        assert np.allclose(np.reshape(found, wanted.shape), wanted, atol=1e-5)
+
+
+def test_the_probabilities_can_be_left_out(spark: Any, graph: Path) -> None:
+    frame = frame_of(spark, ["Ada"])
+    used = Pipeline(stages=stages(graph, includeAllConfidenceScores=False)).fit(frame)
+    [tag] = used.transform(frame).first().ner
+    assert {"sentence", "word"} <= set(tag.metadata) <= {"sentence", "word", "confidence"}
+
+
+def test_annotations_become_the_same_column_field_by_field() -> None:
+    rows = [
+        [],
+        [
+            Annotation("token", 0, 2, "Ada", {"sentence": "0", "none": None}),
+            Annotation("chunk", 4, 5, "\U0001f642 x", {}, [0.5, -1.0]),
+        ],
+        [],
+        [Annotation("token", 0, -1, "", {"error": "why"})],
+    ]
+    for some in (rows, rows[:1], []):
+        nested = [[(*one[:4], [*one.metadata.items()], one.embeddings) for one in r] for r in some]
+        found = in_columns(some)
+        found.validate(full=True)
+        assert found.equals(pa.array(nested, to_arrow_type(ANNOTATIONS)))
 
 
 def test_a_consumer_written_for_spark_nlp_runs_unchanged(tagged: Any, rows: list[Any]) -> None:

@@ -40,7 +40,7 @@ def prepared(*texts: str) -> Iterator[Prepared]:
 
 def test_the_rows_that_fail_are_told_and_the_others_are_tagged() -> None:
     texts = ["Ada met Charles .", "Lisbon", "Nairobi", "Lisbon and London", ""] * 40
-    found = list(tag_rows(tagger("Lisbon"), prepared(*texts), 0.0))
+    found = list(tag_rows(tagger("Lisbon").tag, prepared(*texts)))
     [*expected] = tagger().tag_texts(texts)
     assert len(found) == len(texts)
     for number, (text, one) in enumerate(zip(texts, found, strict=True)):
@@ -59,7 +59,7 @@ def test_rows_of_no_document_of_several_and_failed_ones_keep_their_places() -> N
         (b"c", [], []),
         *prepared("x"),
     ]
-    failed, two, none, one = tag_rows(tagger(), iter(rows), 0.0)
+    failed, two, none, one = tag_rows(tagger().tag, iter(rows))
     assert failed == Outcome(0, b"a", "no text")
     assert not isinstance(two, Outcome)
     assert [document.text for document in two[1]] == ["Ada", "Lisbon ."]
@@ -74,4 +74,4 @@ def test_a_fault_of_spark_itself_is_no_row_s() -> None:
         raise OSError("the stream broke")
 
     with pytest.raises(OSError, match="the stream broke"):
-        list(tag_rows(tagger(), rows(), 0.0))
+        list(tag_rows(tagger().tag, rows()))

@@ -33,6 +33,12 @@ def _add_doctor(app: typer.Typer) -> None:
     app.command("doctor", rich_help_panel="Use")(doctor.doctor)
 
 
+def _add_names(app: typer.Typer) -> None:
+    from nertune.cli import names
+
+    app.command("names", rich_help_panel="Use")(names.names)
+
+
 def _add_exporting(app: typer.Typer) -> None:
     from nertune.cli import exporting
 
@@ -59,6 +65,12 @@ def _add_comparing(app: typer.Typer) -> None:
     app.command("compare", rich_help_panel="Score")(comparing.compare)
 
 
+def _add_spark(app: typer.Typer) -> None:
+    from nertune.cli import spark
+
+    app.add_typer(spark.app, name="spark", rich_help_panel="Use")
+
+
 def _add_data(app: typer.Typer) -> None:
     from nertune.cli import data
 
@@ -70,6 +82,7 @@ _COMMANDS: dict[str, Callable[[typer.Typer], None]] = {
     "train": _add_training,
     "predict": _add_tagging,
     "doctor": _add_doctor,
+    "names": _add_names,
     "export": _add_exporting,
     "card": _add_sharing,
     "push": _add_sharing,
@@ -77,6 +90,7 @@ _COMMANDS: dict[str, Callable[[typer.Typer], None]] = {
     "score": _add_scores,
     "compare": _add_comparing,
     "data": _add_data,
+    "spark": _add_spark,
 }
 """Who adds a command, in the order of the help."""
 

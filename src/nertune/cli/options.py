@@ -12,8 +12,8 @@ from nertune.runtime_choice import RuntimeName
 Model = Annotated[  # no Path, which would make `x` of `./x`: the one may be on the Hub
     str,
     typer.Argument(
-        help="Model folder, run folder of 'nertune train', or model on the Hugging Face Hub "
-        "(user/name, user/name@revision)."
+        help="Model folder, run folder of 'nertune train', name ('nertune names' lists them), or "
+        "model on the Hugging Face Hub (user/name, user/name@revision)."
     ),
 ]
 Runtime = Annotated[

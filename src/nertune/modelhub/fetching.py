@@ -1,10 +1,13 @@
-"""Models by name: a folder, or a repository of the Hub, which is downloaded to its cache."""
+"""Models by name: a folder, a name of `modelnames`, or a repository of the Hub.
+
+What is on the Hub is downloaded to its cache.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,13 @@ from nertune.bundle import (
     TOKENIZER_FILES,
     WEIGHT_FILES,
     Bundle,
+    find_folder,
     load_bundle,
 )
 from nertune.errors import BundleError
 from nertune.modelhub.client import Hub
 from nertune.modelhub.faults import NO_ANSWER, NOT_LOADED
+from nertune.modelnames import NamedModel, named_model, near_names
 
 NEEDED = (
     "config.json", *WEIGHT_FILES, "model-*.safetensors", *ONNX_FILES.values(), *TOKENIZER_FILES,
@@ -31,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 def open_bundle(model: str | Path, revision: str | None = None) -> Bundle:
-    """A model from a folder, a run folder or, where there is no such folder, the Hub.
+    """A model from a folder, a run folder or, where there is no such folder, by name or Hub id.
 
     Raises BundleError that names what is missing and how to get it.
     """
@@ -41,38 +46,78 @@ def open_bundle(model: str | Path, revision: str | None = None) -> Bundle:
     except BundleError as error:
         if found.folder == Path(model):
             raise
-        told = str(error).replace(str(found.folder), f"{model} (in {found.folder})")
+        told = str(error).replace(str(found.folder), f"{found.meant or model} (in {found.folder})")
         raise BundleError(told) from None
 
 
 def find_model(model: str | Path, revision: str | None = None) -> Path:
     """The folder of a model; one that is on the Hub only is downloaded.
 
-    model: `user/name` and `user/name@revision` are ids of the Hub; a Path is always a folder.
+    model: a folder; else a name of `modelnames`; else `user/name`, an id of the Hub. The last two
+    may end with `@revision`. A Path is always a folder.
     """
     return locate(model, revision).folder
 
 
 @dataclass(frozen=True)
 class Located:
-    """Where a model is, and the files there are of it on the Hub, those too that none needs."""
+    """Where a model is, and the files there are of it on the Hub, those too that none needs.
+
+    meant: the name that it was found by, if it was one.
+    """
 
     folder: Path
     names: frozenset[str] = frozenset()
+    meant: NamedModel | None = None
 
 
 def locate(model: str | Path, revision: str | None = None) -> Located:
     """The same as `find_model`, and what the Hub has besides; nothing where it was not asked."""
-    name, _, tag = str(model).partition("@")
-    if isinstance(model, Path) or Path(model).exists() or not is_hub_id(name):
-        if revision and Path(model).exists():
-            raise BundleError(f"{model}: is a folder, which has no revision; leave revision out")
+    if isinstance(model, Path) or Path(model).exists():
+        return _folder(model, revision)
+    word, _, tag = model.partition("@")
+    meant = named_model(word)
+    if meant is not None:
+        return _meant(meant, _one_of(model, tag, revision))
+    if not is_hub_id(word):
         return Located(Path(model))
+    try:
+        return _fetched(word, _one_of(model, tag, revision))
+    except BundleError as error:
+        if "/" in word:
+            raise
+        told = f"{error}. {near_names(word)}"
+    raise BundleError(told)
+
+
+def _folder(model: str | Path, revision: str | None) -> Located:
+    if revision and Path(model).exists():
+        raise BundleError(f"{model}: is a folder, which has no revision; leave revision out")
+    return Located(Path(model))
+
+
+def _meant(meant: NamedModel, revision: str | None) -> Located:
+    """What a name stands for. Raises BundleError that says what that is and where it is said."""
+    repo, _, tag = meant.model.partition("@")
+    try:
+        if meant.is_folder:
+            found = _folder(find_folder(meant.model), revision)
+        else:
+            found = _fetched(repo, _one_of(meant.model, tag, revision))
+    except BundleError as error:
+        told = f"{meant}: {error}"
+    else:
+        return replace(found, meant=meant)
+    raise BundleError(told)
+
+
+def _one_of(model: str, tag: str, revision: str | None) -> str | None:
+    """The revision that is asked for in one place or the other, if it is; not in both."""
     if revision and tag:
         raise BundleError(
             f"{model}: names a revision, and revision={revision!r} another; expected one of them"
         )
-    return _fetched(name, revision or tag or None)
+    return revision or tag or None
 
 
 def is_hub_id(name: str) -> bool:

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from nertune.spark.assembler import DocumentAssembler
     from nertune.spark.converter import NerConverter
     from nertune.spark.delivery import ship
+    from nertune.spark.job import Job, JobResult, JobWatch, Tally, job_session, run_job
+    from nertune.spark.pipeline import Finding, entity_pipeline
+    from nertune.spark.scores import evaluate, score
     from nertune.spark.session import start
+    from nertune.spark.tables import tag
     from nertune.spark.tagger import NerTagger
     from nertune.spark.tokenizer import WordTokenizer
 
@@ -27,12 +31,23 @@ __all__ = [
     "ANNOTATIONS",
     "Annotation",
     "DocumentAssembler",
+    "Finding",
+    "Job",
+    "JobResult",
+    "JobWatch",
     "NerConverter",
     "NerTagger",
+    "Tally",
     "WordTokenizer",
+    "entity_pipeline",
+    "evaluate",
     "failed",
+    "job_session",
+    "run_job",
+    "score",
     "ship",
     "start",
+    "tag",
     "to_document",
 ]
 
@@ -40,12 +55,23 @@ _PLACES = {
     "ANNOTATIONS": "annotations",
     "Annotation": "annotations",
     "DocumentAssembler": "assembler",
+    "Finding": "pipeline",
+    "Job": "job",
+    "JobResult": "job",
+    "JobWatch": "job",
     "NerConverter": "converter",
     "NerTagger": "tagger",
+    "Tally": "job",
     "WordTokenizer": "tokenizer",
+    "entity_pipeline": "pipeline",
+    "evaluate": "scores",
     "failed": "annotations",
+    "job_session": "job",
+    "run_job": "job",
+    "score": "scores",
     "ship": "delivery",
     "start": "session",
+    "tag": "tables",
     "to_document": "annotations",
 }
 _PACKAGES = ("pyspark", "pyarrow", "pandas", "py4j", "grpc")

@@ -9,7 +9,8 @@ which differ after an emoji; Spark SQL's own `substring` counts code points too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 from pyspark.sql import Column, DataFrame
@@ -26,6 +27,7 @@ from pyspark.sql.types import (
 
 from nertune.documents import Document, Entity
 from nertune.errors import DocumentError
+from nertune.posteriors import Doubles
 
 DOCUMENT, TOKEN, NAMED_ENTITY, CHUNK = "document", "token", "named_entity", "chunk"
 """The types of annotation: whole texts, words, tags of words, entities."""
@@ -96,10 +98,30 @@ def word_annotations(documents: Sequence[Document], begins: Sequence[int]) -> It
         yield Annotation(TOKEN, begin + i, begin + j - 1, document.text[i:j], where)
 
 
-def tag_annotations(documents: Sequence[Document], begins: Sequence[int]) -> Iterator[Annotation]:
+@dataclass(frozen=True)
+class Probabilities:
+    """How probable each tag is at each word of a document: (n_words, n_tags)."""
+
+    tags: tuple[str, ...]
+    of_words: Doubles
+
+    def metadata(self) -> Iterator[dict[str, str]]:
+        """For each word the tags with their probability, to six digits."""
+        n_numbers = self.of_words.size
+        printed = ("%.6g " * n_numbers % tuple(self.of_words.ravel().tolist())).split()
+        for first in range(0, n_numbers, len(self.tags)):
+            yield dict(zip(self.tags, printed[first : first + len(self.tags)], strict=True))
+
+
+def tag_annotations(
+    documents: Sequence[Document],
+    begins: Sequence[int],
+    probabilities: Sequence[Probabilities] = (),
+) -> Iterator[Annotation]:
     """The tags of a row's documents, one a word.
 
     The words of an entity carry its score as `confidence`: the probability of the whole entity.
+    probabilities: of each document, where the words are to carry them too.
     """
     tags: list[str] = []
     scores: list[float | None] = []
@@ -110,8 +132,9 @@ def tag_annotations(documents: Sequence[Document], begins: Sequence[int]) -> Ite
             of_words[first:last] = [entity.score] * (last - first)
         scores += of_words
     words = _words(documents, begins)
+    of_tags = chain.from_iterable(one.metadata() for one in probabilities)
     for tag, score, ((i, j), where, begin, document) in zip(tags, scores, words, strict=True):
-        metadata = {**where, "word": document.text[i:j]}
+        metadata = {**where, "word": document.text[i:j], **next(of_tags, {})}
         if score is not None:
             metadata["confidence"] = repr(float(score))
         yield Annotation(NAMED_ENTITY, begin + i, begin + j - 1, tag, metadata)

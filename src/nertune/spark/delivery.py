@@ -43,8 +43,8 @@ def is_connect(spark: SparkSession) -> bool:
 def folder_for(model: str) -> str:
     """The folder that is meant, as the workers are told it.
 
-    A folder that the driver sees is given as its whole path, one of a Hub id is downloaded first;
-    what the driver does not see is left to the workers. Raises BundleError.
+    A folder that the driver sees is given as its whole path, that of a name or a Hub id is found or
+    downloaded first; what the driver does not see is left to the workers. Raises BundleError.
     """
     path = model.removeprefix("file://") if model.startswith("file:/") else model
     if path.startswith(SHIPPED):

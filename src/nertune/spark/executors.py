@@ -9,9 +9,10 @@ batches cross the borders of Spark's.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import accumulate, chain, pairwise
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -21,7 +22,9 @@ from pyspark.sql.pandas.types import to_arrow_type
 
 from nertune import schemes
 from nertune.documents import Document
+from nertune.engine import Tagger
 from nertune.errors import DocumentError, NertuneError
+from nertune.posteriors import Doubles
 from nertune.spark.annotations import (
     ANNOTATIONS,
     CHUNK,
@@ -29,6 +32,7 @@ from nertune.spark.annotations import (
     NAMED_ENTITY,
     TOKEN,
     Annotation,
+    Probabilities,
     Token,
     failure,
     tag_annotations,
@@ -97,16 +101,30 @@ def apply(work: Work, columns: Sequence[Column]) -> Column:
 
 def _in_arrow(work: Work) -> Callable[..., Any]:
     def annotate(batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
-        kind = to_arrow_type(ANNOTATIONS)
         columns = (tuple(one.to_pylist() for one in batch) for batch in batches)
-        for found in in_batches(work, columns):
-            yield pa.array([[_tuple(one) for one in row] for row in found], kind)
+        yield from map(in_columns, in_batches(work, columns))
 
     return annotate
 
 
-def _tuple(one: Annotation) -> tuple[Any, ...]:
-    return (*one[:4], list(one.metadata.items()), one.embeddings)
+def in_columns(rows: Sequence[list[Annotation]]) -> pa.Array:
+    """Rows of annotations as Arrow, field by field: several times faster than one by one."""
+    kind: Any = to_arrow_type(ANNOTATIONS)
+    of_one = kind.value_type
+    flat = list(chain.from_iterable(rows))
+    *plain, metadata, embeddings = zip(*flat, strict=True) if flat else [()] * len(of_one)
+    keys = pa.array(chain.from_iterable(metadata), pa.string())
+    values = pa.array(chain.from_iterable(one.values() for one in metadata), pa.string())
+    maps = pa.MapArray.from_arrays(_offsets(metadata), keys, values)
+    fields = [pa.array(values, field.type) for values, field in zip(plain, of_one, strict=False)]
+    fields += [maps, pa.array(embeddings, of_one[len(plain) + 1].type)]
+    struct = pa.StructArray.from_arrays(fields, fields=list(of_one))
+    return pa.ListArray.from_arrays(_offsets(rows), struct).cast(kind)
+
+
+def _offsets(rows: Sequence[Sized]) -> pa.Array:
+    """Where each row begins in a flat array, and where the last one ends."""
+    return pa.array(accumulate(map(len, rows), initial=0), pa.int32())
 
 
 def _in_pandas(work: Work) -> Callable[..., Any]:
@@ -181,16 +199,30 @@ class Tag:
     model: ModelSpec
     threshold: float
     on_error: str
+    all_scores: bool
 
     def annotate(self, rows: Iterator[Row]) -> Iterator[list[Annotation]]:
         """See `Work`; a row is `document_columns` and `token_columns`."""
         tagger = tagger_of(self.model)
-        for row in tag_rows(tagger, map(_prepared, rows), self.threshold):
+        find = partial(self._found, tagger)
+        for row in tag_rows(find, map(_prepared, rows)):
             if isinstance(row, Outcome):
                 yield _failed(NAMED_ENTITY, row, self.on_error)
-            else:
-                begins, documents = row
-                yield list(tag_annotations(documents, begins))
+                continue
+            begins, found = row
+            probabilities = [
+                Probabilities(tagger.settings.tags, one) for _, one in found if one is not None
+            ]
+            yield list(tag_annotations([one for one, _ in found], begins, probabilities))
+
+    def _found(
+        self, tagger: Tagger, documents: Iterator[Document]
+    ) -> Iterator[tuple[Document, Doubles | None]]:
+        """The documents tagged, and the probabilities of all tags if they are wanted."""
+        if self.all_scores:
+            yield from tagger.word_probabilities(documents, self.threshold)
+        else:
+            yield from ((document, None) for document in tagger.tag(documents, self.threshold))
 
 
 def _prepared(row: Row) -> Prepared:

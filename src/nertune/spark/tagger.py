@@ -13,12 +13,12 @@ from pyspark.ml.util import MLWriter
 from pyspark.sql import DataFrame
 
 from nertune.errors import BundleError
+from nertune.modelnames import pretrained_model
 from nertune.runtime_choice import RuntimeName
 from nertune.spark import executors
 from nertune.spark.annotations import DOCUMENT, NAMED_ENTITY, TOKEN, with_annotations
 from nertune.spark.delivery import folder_for, prove, ship
 from nertune.spark.models import SHIPPED, ModelSpec
-from nertune.spark.names import model_named
 from nertune.spark.params import TextStage, number, one_of
 from nertune.spark.saving import TaggerWriter, is_saved_stage, load_tagger
 
@@ -37,7 +37,9 @@ class NerTagger(TextStage):
     caseSensitive: checked against the model, if given. maxSentenceLength: pieces in a window; a
     longer sentence is divided, never cut; none given, the model's own. batchSize: windows of full
     length in a batch; changes no result. threshold: entities with a lower score get O. runtime: as
-    in Tagger.load. saveModel: whether a saved stage holds the model, in `<path>/model`.
+    in Tagger.load. includeAllConfidenceScores: whether each word's metadata hold the probability of
+    every tag, as those of Spark NLP's classifiers do. saveModel: whether a saved stage holds the
+    model, in `<path>/model`.
     """
 
     reads = (DOCUMENT, TOKEN)
@@ -57,6 +59,11 @@ class NerTagger(TextStage):
     )
     threshold = _param("threshold", "least score of an entity", number("threshold", float, 0, 1))
     runtime = _param("runtime", "what runs the model", one_of("runtime", *get_args(RuntimeName)))
+    includeAllConfidenceScores = _param(
+        "includeAllConfidenceScores",
+        "whether each word carries the probability of every tag",
+        TypeConverters.toBoolean,
+    )
     saveModel = _param(
         "saveModel", "whether a saved stage holds the model", TypeConverters.toBoolean
     )
@@ -74,6 +81,7 @@ class NerTagger(TextStage):
         batchSize: int | None = None,
         threshold: float | None = None,
         runtime: str | None = None,
+        includeAllConfidenceScores: bool | None = None,
         onError: str | None = None,
         saveModel: bool | None = None,
     ) -> None:
@@ -84,6 +92,7 @@ class NerTagger(TextStage):
             delivery="path",
             threshold=0.0,
             runtime="auto",
+            includeAllConfidenceScores=True,
             onError="skip",
             saveModel=True,
         )
@@ -93,11 +102,11 @@ class NerTagger(TextStage):
     def pretrained(
         cls, name: str = "bert_base_token_classifier_conll03", lang: str = "en"
     ) -> NerTagger:
-        """A tagger by name and language (`nertune.spark.names.NAMES`), by folder or by Hub id.
+        """A tagger by language and name (`lang.name` of 'nertune names'), by folder or by Hub id.
 
         Raises BundleError.
         """
-        return cls.load(model_named(name, lang))
+        return cls.load(pretrained_model(name, lang))
 
     @classmethod
     def load(cls, path: str | Path) -> NerTagger:
@@ -144,20 +153,29 @@ class NerTagger(TextStage):
         """Choose what runs the model: 'auto', 'torch', 'onnx' or 'onnx-int8'."""
         return self.having(runtime=value)
 
+    def setIncludeAllConfidenceScores(self, value: bool) -> NerTagger:
+        """Say whether each word's metadata hold the probability of every tag."""
+        return self.having(includeAllConfidenceScores=value)
+
     def setSaveModel(self, value: bool) -> NerTagger:
         """Say whether a saved stage holds the model."""
         return self.having(saveModel=value)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         columns = self.columns(dataset)
-        work = executors.Tag(self._proved(dataset), self.value("threshold"), self.value("onError"))
+        work = executors.Tag(
+            self.proved(dataset),
+            self.value("threshold"),
+            self.value("onError"),
+            self.value("includeAllConfidenceScores"),
+        )
         document, tokens = dataset[columns[DOCUMENT]], dataset[columns[TOKEN]]
         tags = executors.apply(
             work, executors.document_columns(document) + executors.token_columns(tokens)
         )
         return with_annotations(dataset, self.getOutputCol(), tags, NAMED_ENTITY)
 
-    def _proved(self, dataset: DataFrame) -> ModelSpec:
+    def proved(self, dataset: DataFrame) -> ModelSpec:
         """The model, which every worker has loaded. Raises BundleError."""
         model = self.value("model")
         if model is None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nertune.documents import Document
-from nertune.engine import Tagger
+
+Found = TypeVar("Found")
+Find = Callable[[Iterator[Document]], Iterator[Found]]
+"""What a tagger finds in each document of a stream, in order."""
 
 Prepared = tuple[bytes | None, list[int], list[Document] | str]
 """A row's key, where each of its documents begins, and the documents; or why there are none."""
@@ -23,9 +27,9 @@ class Outcome:
 
 
 def tag_rows(
-    tagger: Tagger, rows: Iterator[Prepared], threshold: float
-) -> Iterator[tuple[list[int], list[Document]] | Outcome]:
-    """For each row, in order, its documents with their tags, or what became of it.
+    find: Find[Found], rows: Iterator[Prepared]
+) -> Iterator[tuple[list[int], list[Found]] | Outcome]:
+    """For each row, in order, what is found in its documents, or what became of it.
 
     The tagger is given the documents of all rows as one stream, so that it makes its own chunks and
     batches of them. Where it fails, the rows it had before it are tagged one by one, and those that
@@ -34,15 +38,15 @@ def tag_rows(
     waiting: deque[tuple[int, Prepared]] = deque()
     stream = _Stream(rows, waiting)
     while True:
-        tagged = tagger.tag(stream.documents(), threshold)
+        found = find(stream.documents())
         try:
             while waiting or stream.fetch():
                 number, (key, begins, documents) = waiting[0]
                 if isinstance(documents, str):
-                    result: tuple[list[int], list[Document]] | Outcome
+                    result: tuple[list[int], list[Found]] | Outcome
                     result = Outcome(number, key, documents)
                 else:
-                    result = begins, [next(tagged) for _ in documents]
+                    result = begins, [next(found) for _ in documents]
                 waiting.popleft()
                 yield result
             return
@@ -51,17 +55,17 @@ def tag_rows(
                 raise
             stream.unread.clear()
             while waiting:
-                yield _alone(tagger, *waiting.popleft(), threshold)
+                yield _alone(find, *waiting.popleft())
 
 
 def _alone(
-    tagger: Tagger, number: int, row: Prepared, threshold: float
-) -> tuple[list[int], list[Document]] | Outcome:
+    find: Find[Found], number: int, row: Prepared
+) -> tuple[list[int], list[Found]] | Outcome:
     key, begins, documents = row
     if isinstance(documents, str):
         return Outcome(number, key, documents)
     try:
-        return begins, list(tagger.tag(documents, threshold))
+        return begins, list(find(iter(documents)))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's
         return Outcome(number, key, f"{type(error).__name__}: {error}")
 

@@ -1,0 +1,35 @@
+"""nertune names."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from nertune.cli import render
+from nertune.cli.options import Json
+from nertune.modelnames import known_models
+
+
+def names(as_json: Json = False) -> None:
+    """List the names that models have: those built in, and those of your own file, which win.
+
+    Every command that takes a model takes a name. Your file is ~/.config/nertune/models.yaml, or
+    the one that the environment variable NERTUNE_MODELS names; it has lines as 'press: runs/press'
+    or 'es.ner: me/my-spanish-ner'.
+
+    [dim]Example:[/]
+
+    nertune names
+    """
+    known = known_models().values()
+    if as_json:
+        render.print_json(
+            [{"name": one.name, "model": one.model, "origin": one.origin} for one in known]
+        )
+        return
+    table = Table()
+    for head in ("name", "model", "where it is said"):
+        table.add_column(head, overflow="fold")
+    for one in known:
+        table.add_row(*(Text(render.clean(cell)) for cell in (one.name, one.model, one.origin)))
+    render.out.print(table)

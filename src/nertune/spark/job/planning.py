@@ -1,0 +1,159 @@
+"""What a job will do, known before it does anything: its rows, its pipeline, its origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyspark.ml import PipelineModel
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from nertune import __version__
+from nertune.bundle import load_bundle
+from nertune.errors import DocumentError, OutputError
+from nertune.schemes import labels_of
+from nertune.spark.annotations import failed
+from nertune.spark.delivery import folder_for, prove
+from nertune.spark.job.journal import Origin, partial_of
+from nertune.spark.job.reading import CORRUPT, Files, files_of, format_of, has_corrupt, rows_of
+from nertune.spark.job.settings import Format, Job
+from nertune.spark.models import ModelSpec, fingerprint_of
+from nertune.spark.pipeline import entity_pipeline
+
+_SLICE_BYTES = 64 << 20
+"""Of input, some minutes for a machine or two."""
+
+_MOST_SLICES = 32
+"""The input is read once a slice; more slices would read more and save little."""
+
+_TASK_BYTES = 2 << 20
+_NO_OBJECT = f"the line is no JSON object; it is kept in the column '{CORRUPT}'"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job whose input, columns and model were found."""
+
+    spark: SparkSession
+    job: Job
+    files: Files
+    kind: Format
+    frame: DataFrame
+    pipeline: PipelineModel
+    origin: Origin
+
+    @property
+    def output_format(self) -> str:
+        """Parquet for parquet, JSON lines for the rest."""
+        return "parquet" if self.kind == "parquet" else "json"
+
+    @property
+    def n_slices(self) -> int:
+        """By the size of the input, whatever the cluster."""
+        by_size = -(-self.files.n_bytes // _SLICE_BYTES)
+        return self.job.slices or max(1, min(by_size, _MOST_SLICES))
+
+    def tagged(self, n_slices: int) -> DataFrame:
+        """The input's row as one column, its slice, its entities, its error, its count of words.
+
+        Runs a small job in which the workers prove that they have the model. Raises BundleError.
+        """
+        job = self.job
+        kept = {"row": F.struct("*"), "text": _column(job.text_column)}
+        if job.id_column is not None:
+            kept["id"] = _column(job.id_column)
+        rows = self.frame.repartition(self._n_tasks(n_slices))
+        rows = rows.select(*(column.alias(name) for name, column in kept.items()))
+        found = self.pipeline.transform(rows)
+        error = self._error()
+        return found.select(
+            "row",
+            F.pmod(F.xxhash64("text"), F.lit(n_slices)).alias("slice"),
+            "entities",
+            error.alias("error"),
+            F.when(error.isNull(), F.size("token")).otherwise(0).alias("words"),
+        )
+
+    def _error(self) -> Column:
+        error = failed("ner")
+        if not has_corrupt(self.kind, self.frame):
+            return error
+        return F.when(F.col(f"row.{CORRUPT}").isNotNull(), F.lit(_NO_OBJECT)).otherwise(error)
+
+    def _n_tasks(self, n_slices: int) -> int:
+        by_size = self.files.n_bytes // n_slices // _TASK_BYTES
+        return self.job.partitions or max(by_size, self.spark.sparkContext.defaultParallelism)
+
+
+def plan(spark: SparkSession, job: Job, out: str) -> Plan:
+    """Find all that the job names. out: the output's whole path.
+
+    Raises DataError, DocumentError, BundleError, and OutputError for an output inside the input.
+    """
+    files = files_of(spark, job.source)
+    _check_apart(files, out)
+    kind = format_of(job, files)
+    frame = rows_of(spark, job, kind)
+    id_column = None if job.id_column is None else "id"
+    pipeline = entity_pipeline(job.model, "text", job.finding, id_column)
+    tagger: Any = pipeline.stages[2]
+    return Plan(
+        spark,
+        job,
+        files,
+        kind,
+        frame,
+        pipeline,
+        _origin(spark, job, files, kind, tagger.value("model")),
+    )
+
+
+def _column(name: str) -> Column:
+    return F.col(f"`{name.replace('`', '``')}`")
+
+
+def _check_apart(files: Files, out: str) -> None:
+    """Refuse an output inside the input: its unfinished folder, with the lock, stands already."""
+    for path, _, _ in files.files:
+        plain = path.replace(":///", ":/")
+        for folder in (out, partial_of(out)):
+            if plain == folder or plain.startswith(f"{folder}/"):
+                raise OutputError(f"{out}: is part of the input {files.source}; choose another OUT")
+
+
+def _origin(spark: SparkSession, job: Job, files: Files, kind: Format, model: str) -> Origin:
+    """Whether a failing row stops the job makes no difference to the rows that do not fail."""
+    finding = job.finding
+    return {
+        "input": files.told(),
+        "format": kind,
+        "model": _fingerprint(spark, job, model),
+        "--text-column": job.text_column,
+        "--id-column": job.id_column or "none",
+        "--threshold": str(float(finding.threshold)),
+        "--label": "all" if finding.labels is None else ", ".join(sorted(finding.labels)),
+        "--runtime": finding.runtime,
+        "--entities-column": job.entities_column,
+        "--error-column": job.error_column,
+        "nertune": __version__,
+    }
+
+
+def _fingerprint(spark: SparkSession, job: Job, model: str) -> str:
+    """Of the model's files: by the driver, or by the workers where it does not see them.
+
+    Raises DocumentError for a label that the model does not have.
+    """
+    folder = folder_for(model)
+    if not Path(folder).is_dir():
+        proved = prove(spark, ModelSpec(folder, runtime=job.finding.runtime), None)
+        return str(proved.fingerprint)
+    known = labels_of(load_bundle(Path(folder)).settings.tags)
+    for label in job.finding.labels or ():
+        if label not in known:
+            raise DocumentError(
+                f"--label {label}: the model has no such label; expected some of {', '.join(known)}"
+            )
+    return fingerprint_of(Path(folder))
