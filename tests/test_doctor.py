@@ -160,6 +160,25 @@ def test_two_schemes_that_fit_are_named_with_the_file_that_decides(folder: Path)
 # --- texts ---
 
 
+def test_graphs_are_opened(folder: Path, tmp_path: Path) -> None:
+    from nertune.export import export
+
+    export(load_bundle(folder), [Document.from_words(TEXT[0].split())])
+    assert not of_level(examine(folder), "error")
+    graph = folder / "onnx" / "model.onnx"
+    shutil.copytree(folder, tmp_path / "other")
+    graph.write_bytes(graph.read_bytes()[:1000])
+    [fault] = of_level(examine(folder), "error")
+    assert "is no ONNX graph that can be run" in fault
+    edit(tmp_path / "other" / "tagger.json", tags=["O", "B-X", "I-X", "B-Y", "I-Y"])
+    edit(
+        tmp_path / "other" / "config.json",
+        id2label=dict(enumerate(["O", "B-X", "I-X", "B-Y", "I-Y"])),
+        label2id=None,
+    )
+    assert any("names other tags" in one for one in of_level(examine(tmp_path / "other"), "error"))
+
+
 def test_a_text_is_counted_in_words_and_pieces(whole: Path) -> None:
     findings = examine(whole, "the fox \u4eac the \u6771\u6771 fox the \u4eac dog over")
     # Chinese characters are pieces of their own, all of them unknown here.

@@ -139,6 +139,25 @@ def test_a_file_that_is_no_graph_is_named(tmp_path):
         OnnxRuntime(tmp_path / "none.onnx")
 
 
+def test_scores_of_another_shape_than_the_batch_are_refused(tmp_path):
+    from onnx import TensorProto, helper, save
+
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["windows", "pieces"])
+        for name in ("input_ids", "attention_mask")
+    ]
+    three = helper.make_tensor("value", TensorProto.FLOAT, [1, 1, 3], [0.0, 1.0, 2.0])
+    constant = helper.make_node("Constant", [], ["logits"], value=three)
+    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [None, None, 3])
+    graph = helper.make_graph([constant], "one", inputs, [output])
+    opsets = [helper.make_opsetid("", 17)]
+    save(helper.make_model(graph, ir_version=8, opset_imports=opsets), tmp_path / "one.onnx")
+    runtime = OnnxRuntime(tmp_path / "one.onnx")
+    runtime.check(3)
+    with pytest.raises(BundleError, match=r"one\.onnx: gives scores of the shape"):
+        runtime.logits(batches(1)[0])
+
+
 # --- threads and processes ---
 
 

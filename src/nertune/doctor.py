@@ -1,7 +1,7 @@
 """What is wrong with a model or its tokenizer, what they do to a text, and the cure.
 
-The tests of the model are those of loading it (`bundle.read_folder`): what is an error here is
-refused there. The tests of a text are the doctor's own.
+The tests of the model are those of loading it (`bundle.read_folder`, `choose_runtime`): what is
+an error here is refused there. The tests of a text are the doctor's own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tokenizers import Tokenizer
 
@@ -23,11 +23,14 @@ from nertune.bundle import (
     Findings,
     Place,
     find_folder,
+    load_bundle,
     read_folder,
 )
 from nertune.documents import Document
 from nertune.encoding import special_pieces
+from nertune.errors import BundleError, DependencyError
 from nertune.modelhub import locate
+from nertune.runtime_choice import RuntimeName, choose_runtime
 from nertune.splitting import split
 
 _WORDS_AT_ONCE = 4096
@@ -46,6 +49,8 @@ def examine(
     """
     contents = _contents(model)
     found = Findings(contents.findings)
+    if not found.errors:
+        _open_graphs(load_bundle(contents.folder), found)
     if text is not None and contents.tokenizer is not None:
         documents = [Document.from_text(text)] if isinstance(text, str) else text
         window = contents.settings.window.pieces if contents.settings else 512
@@ -58,6 +63,17 @@ def _contents(model: str | Path | Bundle) -> Contents:
         return read_folder(model.folder)
     place = locate(model)
     return read_folder(find_folder(place.folder), place.names)
+
+
+def _open_graphs(bundle: Bundle, found: Findings) -> None:
+    """Whether the graphs can be run, and are this model's."""
+    for kind, path in bundle.graphs.items():
+        try:
+            choose_runtime(bundle, cast("RuntimeName", kind))
+        except DependencyError as error:
+            found.note(Place("files", path), f"was not opened: {error}")
+        except BundleError as error:
+            found.error(Place("files", path), str(error).removeprefix(f"{path}: "))
 
 
 @dataclass

@@ -91,6 +91,12 @@ class OnnxRuntime:
                 f"{batch.ids.shape[1]} pieces ({_first_line(error)}); does it belong to the "
                 "tokenizer beside it? Write it again with 'nertune export'"
             ) from error
+        if result.shape[:-1] != batch.ids.shape:
+            raise BundleError(
+                f"{self.graph}: gives scores of the shape {result.shape} for a batch of the shape "
+                f"{batch.ids.shape}; expected those of every piece. Write it again with "
+                "'nertune export'"
+            )
         return result
 
 
