@@ -447,7 +447,7 @@ def test_a_disk_that_is_really_full(small_disk, monkeypatch):
     before = files_of(folder)
     with pytest.raises(OutputError, match="MB are free"):
         export(load_bundle(folder), DOCUMENTS, int8=True)
-    monkeypatch.setattr(writing, "_refuse_full_disk", lambda *_: None)
+    monkeypatch.setattr(writing, "refuse_full_disk", lambda *_: None)
     with pytest.raises((OutputError, ExportError), match=r"No space left|is the disk full"):
         export(load_bundle(folder), DOCUMENTS, int8=True)
     assert files_of(folder) == before

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -30,13 +30,22 @@ from nertune.modelhub import open_bundle
 from nertune.splitting import split
 
 if TYPE_CHECKING:
-    from nertune.export import Exported
+    from nertune.bundle import Bundle
+    from nertune.export import Exported, Gate
 
 _MAX_DROP = 0.3
 
 
 def export(
     model: Model,
+    to: Annotated[
+        Literal["spark-nlp"] | None,
+        typer.Option(
+            help="Another program to write the model for; spark-nlp: the folder that Spark NLP's "
+            "loadSavedModel reads. Needs --out, a folder that does not exist yet.",
+            show_default="nertune itself",
+        ),
+    ] = None,
     int8: Annotated[
         bool, typer.Option("--int8", help="Write an int8 graph too: a quarter of the size, faster.")
     ] = False,
@@ -73,32 +82,51 @@ def export(
     gate data, or on sentences that come with nertune, and with --gate neither loses more F1 than
     allowed. Without it the F1 of int8 is not measured.
     What loads the model from then on takes the fastest graph there is (see --runtime of predict).
+    With --to spark-nlp it prints the Python lines that load the model in Spark NLP, and warns of
+    what the model does otherwise there; --gate then measures F1 as Spark NLP feeds the graph.
 
     [dim]Examples:[/]
 
     nertune export runs/conll2003 --int8 --gate dev.conll
 
     nertune export me/my-ner --int8 --out my-ner-int8
+
+    nertune export runs/conll2003 --to spark-nlp --gate dev.conll --out conll2003-spark-nlp
     """
     if max_drop is not None and gate is None:
         raise RecipeError(
             "--max-drop", ["is measured on annotated data; give it too, as --gate dev.conll"]
         )
+    if to and (faults := _faults_of_spark_nlp(int8, out)):
+        raise RecipeError(f"--to {to}", faults)
     bundle = open_bundle(model)
     if out is None and not Path(model).exists():
         raise ExportError(
-            f"{model}: is a model on the Hub; say with --out which folder the graphs shall go to"
+            f"{model}: is a name, or is a model on the Hub; say with --out which folder the graphs "
+            "shall go to"
         )
     try:
-        from nertune.export import Gate, export
+        from nertune.export import Gate
     except ModuleNotFoundError as error:
         raise DependencyError(error.name or "onnx", "export", "Exporting a model") from error
     chosen = None
     if gate is not None:
         settings = read_settings(separator, word_column, tag_column, word_prefix, on_error)
         chosen = Gate(gate, settings, _MAX_DROP if max_drop is None else max_drop)
+    if to and out:
+        _to_spark_nlp(bundle, chosen, out, json_output)
+    else:
+        _to_graphs(bundle, chosen, int8, out, json_output)
+
+
+def _to_graphs(
+    bundle: Bundle, gate: Gate | None, int8: bool, out: Path | None, json_output: bool
+) -> None:
+    """Write nertune's own graphs, and show what was measured."""
+    from nertune.export import export
+
     with _Steps() as steps:
-        rows = export(bundle, _samples(), int8=int8, gate=chosen, out=out, progress=steps.begin)
+        rows = export(bundle, _samples(), int8=int8, gate=gate, out=out, progress=steps.begin)
     if json_output:
         render.print_json([row.to_dict() for row in rows])
     else:
@@ -108,6 +136,33 @@ def export(
     place = out or bundle.folder
     files = " and ".join(row.file for row in rows[1:])
     render.say_aside(f"written: {files} in {place}")
+
+
+def _faults_of_spark_nlp(int8: bool, out: Path | None) -> list[str]:
+    """Options that do not go with it."""
+    faults = []
+    if int8:
+        faults.append("writes the fp32 graph only, the kind that Spark NLP documents; leave --int8")
+    if out is None:
+        faults.append("makes a folder of its own; name one with --out that does not exist yet")
+    return faults
+
+
+def _to_spark_nlp(bundle: Bundle, gate: Gate | None, out: Path, json_output: bool) -> None:
+    """Write the folder that Spark NLP loads, and show how, and what it does otherwise there."""
+    from nertune.export import export_for_spark_nlp
+
+    with _Steps() as steps:
+        made = export_for_spark_nlp(bundle, _samples(), out, gate=gate, progress=steps.begin)
+    if json_output:
+        render.print_json(made.to_dict())
+    else:
+        render.say(made.python.rstrip("\n"))
+    for line in made.warnings:
+        render.warn(line)
+    render.say_aside(made.measured)
+    files = ", ".join(["model.onnx", *(f"assets/{name}" for name in made.assets), "README.md"])
+    render.say_aside(f"written: {files} in {out}")
 
 
 def _samples() -> list[Document]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +36,42 @@ def size_of(model: PreTrainedModel) -> int:
     return sum(value.nbytes for value in model.parameters())
 
 
+@dataclass(frozen=True)
+class Feed:
+    """What a program feeds a graph, where it is another one than nertune.
+
+    names: the inputs it gives. padding: the piece it pads with, where its `attention_mask` is wrong
+    about it; the graph then hides that piece by itself, and never the first of a window.
+    """
+
+    names: tuple[str, ...]
+    padding: int | None = None
+
+
 class _Logits(torch.nn.Module):
     """A model whose inputs are named and whose only output is its logits."""
 
-    def __init__(self, model: PreTrainedModel, names: Sequence[str]) -> None:
+    def __init__(self, model: PreTrainedModel, feed: Feed) -> None:
         super().__init__()
         self.model = model
-        self.names = names
+        self.feed = feed
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         network: Any = self.model
-        logits: torch.Tensor = network(**dict(zip(self.names, inputs, strict=True))).logits
+        given = dict(zip(self.feed.names, inputs, strict=True))
+        if self.feed.padding is not None:
+            ids, mask = given["input_ids"], given["attention_mask"]
+            mask = torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1)
+            given["attention_mask"] = mask * (ids != self.feed.padding).long()
+        logits: torch.Tensor = network(**given).logits
         return logits
 
 
-def trace(model: PreTrainedModel, path: Path) -> None:
-    """Write the network as an ONNX graph with any number of windows and pieces."""
+def trace(model: PreTrainedModel, path: Path, feed: Feed | None = None) -> None:
+    """Write the network as an ONNX graph with any number of windows and pieces.
+
+    feed: what it will be fed; all inputs that the network has, if not given.
+    """
     if size_of(model) > _LARGEST:
         raise ExportError(
             f"the network has {size_of(model) / 1e9:.1f} GB of weights; one ONNX file holds at "
@@ -58,7 +79,8 @@ def trace(model: PreTrainedModel, path: Path) -> None:
         )
     network: Any = model
     network.set_attn_implementation("eager")  # the graph of sdpa has extra steps for its mask
-    names = _INPUTS if takes_shapes(model) else _INPUTS[:2]
+    feed = feed or Feed(_INPUTS if takes_shapes(model) else _INPUTS[:2])
+    names = feed.names
     ids = torch.ones((2, 8), dtype=torch.long)
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0
@@ -67,7 +89,7 @@ def trace(model: PreTrainedModel, path: Path) -> None:
         warnings.simplefilter("ignore")  # tracing warns of every number that it takes as fixed
         try:
             torch.onnx.export(
-                _Logits(model, names).eval(),
+                _Logits(model, feed).eval(),
                 inputs,
                 str(path),
                 input_names=list(names),

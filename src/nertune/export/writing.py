@@ -53,8 +53,8 @@ def export(
     _refuse_places(bundle, out, int8)
     network: Any = load_model(bundle)
     model: PreTrainedModel = network.float()  # weights may be stored in half precision
-    with _folder_of(bundle, out) as folder, _staging(folder) as staging:
-        _refuse_full_disk(staging, 1e6 + size_of(model) * (3 if int8 else 1.2))
+    with _folder_of(bundle, out) as folder, staging_in(folder) as staging:
+        refuse_full_disk(staging, 1e6 + size_of(model) * (3 if int8 else 1.2))
         progress("finding entities with torch")
         proof = Proof(bundle, TorchRuntime(model, "cpu"), sentences, gate)
         progress("writing the fp32 graph")
@@ -99,10 +99,7 @@ def _folder_of(bundle: Bundle, out: Path | None) -> Iterator[Path]:
     if out is None:
         yield bundle.folder
         return
-    for left in out.parent.glob(f".{glob.escape(out.name)}.*"):
-        if _sweep(left / _GRAPHS):
-            shutil.rmtree(left, ignore_errors=True)
-    with whole_folder(out) as folder:
+    with new_folder(out) as folder:
         for name in _SMALL_FILES:
             if (bundle.folder / name).is_file():
                 shutil.copyfile(bundle.folder / name, folder / name)
@@ -110,7 +107,17 @@ def _folder_of(bundle: Bundle, out: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, without what killed exports have left of it."""
+    for left in out.parent.glob(f".{glob.escape(out.name)}.*"):
+        if _sweep(left / _GRAPHS):
+            shutil.rmtree(left, ignore_errors=True)
+    with whole_folder(out) as folder:
+        yield folder
+
+
+@contextmanager
+def staging_in(folder: Path) -> Iterator[Path]:
     """A hidden folder for graphs that are not proved yet, on the disk that they will lie on."""
     graphs = folder / _GRAPHS
     try:
@@ -131,7 +138,7 @@ def _staging(folder: Path) -> Iterator[Path]:
             graphs.rmdir()
 
 
-def _refuse_full_disk(staging: Path, n_bytes: float) -> None:
+def refuse_full_disk(staging: Path, n_bytes: float) -> None:
     """Raise before the work: not all writers of graphs see that a disk is full."""
     free = shutil.disk_usage(staging).free
     if free < n_bytes:
