@@ -46,7 +46,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
     path = tmp_path / "rows.jsonl"
-    lines = ({"n": n, "text": f"Ada met Charles {n % 900} times in Lisbon ."} for n in range(1500))
+    lines = ({"n": n, "text": f"Ada met Charles {n % 300} times in Lisbon ."} for n in range(900))
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return path
 
@@ -68,7 +68,7 @@ def numbers(out: Path) -> list[int]:
 @pytest.mark.usefixtures("java")
 def test_killed_and_run_again_it_writes_every_row_once(model: Path, rows: Path) -> None:
     out = rows.parent / "out"
-    job = (model, rows, out, "--slices", 4, "--partitions", 2)
+    job = (model, rows, out, "--slices", 3, "--partitions", 2)
     tallies = Path(f"{out}.partial") / "tallies"
     with started(*job) as process:
         end = time.monotonic() + 120
@@ -79,19 +79,19 @@ def test_killed_and_run_again_it_writes_every_row_once(model: Path, rows: Path) 
         os.killpg(process.pid, signal.SIGKILL)  # the JVM and the workers too
         process.communicate()
     n_kept = len(list(tallies.glob("*.json")))
-    assert 1 <= n_kept < 4
+    assert 1 <= n_kept < 3
     assert not out.exists()
 
     with started(*job, "--json") as process:
         told, said = process.communicate(timeout=240)
     assert process.returncode == 0, said
-    assert f"going on after {n_kept} of 4 slices that were done before" in said
+    assert f"going on after {n_kept} of 3 slices that were done before" in said
     assert "Traceback" not in said
     facts = json.loads(told)
-    assert (facts["kept"], facts["slices"], facts["tally"]["rows"]) == (n_kept, 4, 1500)
-    assert 0 < facts["run"]["rows"] < 1500
+    assert (facts["kept"], facts["slices"], facts["tally"]["rows"]) == (n_kept, 3, 900)
+    assert 0 < facts["run"]["rows"] < 900
     assert facts["words_per_second"] > 0
-    assert numbers(out) == list(range(1500))
+    assert numbers(out) == list(range(900))
     assert sorted(path.name for path in rows.parent.iterdir()) == ["out", "rows.jsonl"]
 
 
@@ -117,9 +117,9 @@ def test_spark_submit_runs_it_where_it_says(model: Path, rows: Path) -> None:
     lines = (done.stdout + done.stderr).splitlines()  # spark-submit makes one of both
     [summary] = [line for line in lines if "words/s" in line]
     assert re.fullmatch(
-        r"1,500 rows, 12,000 words, [\d,]+ entities; [\d,]+ words/s; written to .*/out", summary
+        r"900 rows, 7,200 words, [\d,]+ entities; [\d,]+ words/s; written to .*/out", summary
     )
-    assert numbers(out) == list(range(1500))
+    assert numbers(out) == list(range(900))
     events = "".join(path.read_text() for path in rows.parent.rglob("*events_1*"))
     assert '"spark.master":"local[1]"' in events
 

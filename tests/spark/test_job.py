@@ -46,7 +46,13 @@ def rows(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def job(rows: Path, graph: Path, tmp_path: Path) -> Job:
-    return Job(str(graph), str(rows), str(tmp_path / "out"), slices=2, partitions=1)
+    return Job(str(graph), str(rows), str(tmp_path / "out"), slices=1, partitions=1)
+
+
+@pytest.fixture
+def halves(job: Job) -> Job:
+    """The same in two slices, between which it may be stopped."""
+    return replace(job, slices=2)
 
 
 def read(job: Job) -> list[dict[str, Any]]:
@@ -118,10 +124,10 @@ def stopped(spark: Any, job: Job, after: int = 1) -> None:
 
 
 def test_each_row_keeps_its_columns_and_gets_the_entities_of_the_tagger(
-    spark: Any, job: Job, graph: Path
+    spark: Any, halves: Job, graph: Path
 ) -> None:
-    result = run_job(spark, job)
-    written = sorted(read(job), key=lambda row: int(row["document"]))
+    result = run_job(spark, halves)
+    written = sorted(read(halves), key=lambda row: int(row["document"]))
     assert [(row["document"], row["token"], row["text"]) for row in written] == [
         (n, {"a": [n]}, text) for n, text in enumerate(ROWS)
     ]
@@ -134,8 +140,8 @@ def test_each_row_keeps_its_columns_and_gets_the_entities_of_the_tagger(
     words = sum(d.n_words for d in Tagger.load(graph).tag_texts([text or "" for text in ROWS]))
     assert result.tally == Tally(len(ROWS), words, sum(map(len, expected)), 0)
     assert (result.run, result.slices, result.kept) == (result.tally, 2, 0)
-    assert sorted(path.name for path in Path(job.out).parent.iterdir()) == ["out", "rows.jsonl"]
-    names = {path.name for path in Path(job.out).iterdir() if path.name[0] != "."}
+    assert sorted(path.name for path in Path(halves.out).parent.iterdir()) == ["out", "rows.jsonl"]
+    names = {path.name for path in Path(halves.out).iterdir() if path.name[0] != "."}
     assert {"_SUCCESS", "_nertune.json"} == {name for name in names if name[:5] != "part-"}
 
 
@@ -204,10 +210,10 @@ def test_labels_and_threshold_are_those_of_the_stages(spark: Any, job: Job) -> N
     assert all(label == "PER" and score >= 0.3 for _, _, label, score in entities)
 
 
-def test_another_file_system(spark: Any, job: Job, rows: Path) -> None:
+def test_another_file_system(spark: Any, halves: Job, rows: Path) -> None:
     folder = "viewfs://disk/data"
     spark.read.text(str(rows)).coalesce(1).write.text(f"{folder}/job-in")
-    there = replace(job, source=f"{folder}/job-in", out=f"{folder}/job-out/", format="json")
+    there = replace(halves, source=f"{folder}/job-in", out=f"{folder}/job-out/", format="json")
     stopped(spark, there)
     result = run_job(spark, there)
     assert (result.tally.rows, result.kept) == (len(ROWS), 1)
@@ -258,31 +264,31 @@ def test_the_number_of_slices_goes_by_the_size_of_the_input(
 # --- going on ---
 
 
-def test_the_same_command_does_only_what_is_missing(spark: Any, job: Job) -> None:
-    stopped(spark, job)
+def test_the_same_command_does_only_what_is_missing(spark: Any, halves: Job) -> None:
+    stopped(spark, halves)
     hears = Hears()
-    result = run_job(spark, job, hears)
+    result = run_job(spark, halves, hears)
     assert hears.lines == ["going on after 1 of 2 slices that were done before"]
     assert result.kept == 1
     assert 0 < result.run.rows < len(ROWS)
-    again = replace(job, out=job.out + "-2")
+    again = replace(halves, out=halves.out + "-2")
     assert run_job(spark, again).tally == result.tally
-    assert sorted(map(json.dumps, read(again))) == sorted(map(json.dumps, read(job)))
+    assert sorted(map(json.dumps, read(again))) == sorted(map(json.dumps, read(halves)))
 
 
-def test_a_slice_that_was_not_whole_is_made_anew(spark: Any, job: Job) -> None:
-    stopped(spark, job)
-    partial = Path(job.out + ".partial")
+def test_a_slice_that_was_not_whole_is_made_anew(spark: Any, halves: Job) -> None:
+    stopped(spark, halves)
+    partial = Path(halves.out + ".partial")
     [tally] = (partial / "tallies").glob("*.json")
     tally.unlink()  # killed after the slice was written, before that was noted
     tally.with_name(f".{tally.name}.crc").unlink()
-    result = run_job(spark, job)
+    result = run_job(spark, halves)
     assert (result.kept, result.tally.rows) == (0, len(ROWS))
-    assert len(read(job)) == len(ROWS)
+    assert len(read(halves)) == len(ROWS)
 
 
 def test_killed_while_the_output_gets_its_name(
-    spark: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+    spark: Any, halves: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Again and again: after one more of two files, the record, the output itself."""
     rename, remove, left = Storage.rename, Storage.remove, [0]
@@ -302,46 +308,46 @@ def test_killed_while_the_output_gets_its_name(
     monkeypatch.setattr(Storage, "rename", until)
     monkeypatch.setattr(Storage, "remove", never)
     for allowed in (0, 1, 1, 1, 2):
-        assert not Path(job.out).exists()
+        assert not Path(halves.out).exists()
         left[0] = allowed
         with pytest.raises(KeyboardInterrupt):
-            run_job(spark, job)
+            run_job(spark, halves)
     monkeypatch.undo()
-    assert Path(job.out).exists()
-    assert Path(job.out + ".partial").exists()
-    result = run_job(spark, job)
+    assert Path(halves.out).exists()
+    assert Path(halves.out + ".partial").exists()
+    result = run_job(spark, halves)
     assert (result.run, result.was_there) == (Tally(), True)
-    assert (result.tally.rows, len(read(job))) == (len(ROWS), len(ROWS))
-    assert not Path(job.out + ".partial").exists()
+    assert (result.tally.rows, len(read(halves))) == (len(ROWS), len(ROWS))
+    assert not Path(halves.out + ".partial").exists()
 
 
 def test_an_unfinished_output_of_another_origin_is_refused(
-    spark: Any, job: Job, graphs: Callable[[str], Path]
+    spark: Any, halves: Job, graphs: Callable[[str], Path]
 ) -> None:
-    stopped(spark, job)
+    stopped(spark, halves)
 
     def refused(**change: Any) -> str:
         with pytest.raises(OutputError, match="throw it away with --overwrite") as caught:
-            run_job(spark, replace(job, **change))
+            run_job(spark, replace(halves, **change))
         return str(caught.value)
 
     assert "--threshold: was 0.0, is 0.5)" in refused(finding=Finding(0.5))
     assert "--slices: was 2, is 4)" in refused(slices=4)
     assert "model: was " in refused(model=str(graphs("electra")))
-    grow(job)
+    grow(halves)
     assert "input: was 1 file, " in refused()
     hears = Hears()
-    result = run_job(spark, replace(job, overwrite=True), hears)
+    result = run_job(spark, replace(halves, overwrite=True), hears)
     assert hears.lines[0].startswith("begun anew: input: was 1 file, ")
     assert result.kept == 0
-    assert len(read(job)) == result.tally.rows == len(ROWS) + 1
+    assert len(read(halves)) == result.tally.rows == len(ROWS) + 1
 
 
 def test_a_finished_output_stays_unless_it_is_to_be_overwritten(spark: Any, job: Job) -> None:
     first = run_job(spark, job)
     before = {path.name: path.stat().st_mtime_ns for path in Path(job.out).iterdir()}
     again = run_job(spark, job)
-    assert again == JobResult(job.out, first.tally, Tally(), 0.0, 2, 2, was_there=True)
+    assert again == JobResult(job.out, first.tally, Tally(), 0.0, 1, 1, was_there=True)
     other = replace(job, finding=Finding(0.5))
     with pytest.raises(OutputError, match=r"threshold: was 0.0, is 0.5\); choose another OUT, or"):
         run_job(spark, other)

@@ -261,10 +261,10 @@ class _Shown(AbstractContextManager["_Shown"]):
 
 def _bar(console: Any) -> Progress:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
+    from rich.progress import TimeElapsedColumn as Elapsed
 
     fields = (TextColumn(f"{{task.fields[{name}]}}") for name in ("slices", "tasks", "rate"))
-    columns = (BarColumn(bar_width=None), TaskProgressColumn(), *fields, Remaining())
+    columns = (BarColumn(bar_width=None), TaskProgressColumn(), *fields, Elapsed())
     return Progress(*columns, console=console, transient=True, expand=True)
 
 
