@@ -158,6 +158,15 @@ def test_scores_of_another_shape_than_the_batch_are_refused(tmp_path):
         runtime.logits(batches(1)[0])
 
 
+def test_int8_scores_a_window_alone_and_in_a_batch_to_the_same_bit(folder):
+    tagger = Tagger.load(folder, runtime="onnx-int8")
+    alone = [tagger.emissions(tagger.encoder.encode([document])) for document in DOCUMENTS]
+    for budget in (1, 60, 10_000):
+        tagger.batch_pieces = budget
+        together = tagger.emissions(tagger.encoder.encode(DOCUMENTS))
+        np.testing.assert_array_equal(together, np.concatenate(alone))
+
+
 # --- threads and processes ---
 
 

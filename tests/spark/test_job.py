@@ -255,7 +255,7 @@ def test_the_number_of_slices_goes_by_the_size_of_the_input(
 
     planned = plan(spark, replace(job, slices=None), job.out)
     assert planned.n_slices == 1
-    monkeypatch.setattr(planning, "_SLICE_BYTES", planned.files.n_bytes // 4)
+    monkeypatch.setattr(planning, "_SLICE_BYTES", planned.files.n_bytes // 8)  # two cores
     assert planned.n_slices == 5
     monkeypatch.setattr(planning, "_SLICE_BYTES", 1)
     assert planned.n_slices == 32

@@ -89,7 +89,7 @@ def tag(
             min=1,
             help="Parts that are done one after another; a stopped job goes on after the "
             "last that was whole.",
-            show_default="one for 64 MB, at most 32",
+            show_default="one for 4 MB and core, at most 32",
         ),
     ] = None,
     partitions: Annotated[

@@ -22,8 +22,8 @@ from nertune.spark.job.settings import Format, Job
 from nertune.spark.models import ModelSpec, fingerprint_of
 from nertune.spark.pipeline import entity_pipeline
 
-_SLICE_BYTES = 64 << 20
-"""Of input, some minutes for a machine or two."""
+_SLICE_BYTES = 4 << 20
+"""Of input, for each core: a few minutes of work."""
 
 _MOST_SLICES = 32
 """The input is read once a slice; more slices would read more and save little."""
@@ -51,9 +51,13 @@ class Plan:
 
     @property
     def n_slices(self) -> int:
-        """By the size of the input, whatever the cluster."""
-        by_size = -(-self.files.n_bytes // _SLICE_BYTES)
+        """By the size of the input and of the cluster that begins; those that go on keep it."""
+        by_size = -(-self.files.n_bytes // (_SLICE_BYTES * self._n_cores))
         return self.job.slices or max(1, min(by_size, _MOST_SLICES))
+
+    @property
+    def _n_cores(self) -> int:
+        return int(self.spark.sparkContext.defaultParallelism)
 
     def tagged(self, n_slices: int) -> DataFrame:
         """The input's row as one column, its slice, its entities, its error, its count of words.
@@ -84,7 +88,7 @@ class Plan:
 
     def _n_tasks(self, n_slices: int) -> int:
         by_size = self.files.n_bytes // n_slices // _TASK_BYTES
-        return self.job.partitions or max(by_size, self.spark.sparkContext.defaultParallelism)
+        return self.job.partitions or max(by_size, self._n_cores)
 
 
 def plan(spark: SparkSession, job: Job, out: str) -> Plan:
