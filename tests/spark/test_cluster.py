@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
@@ -69,10 +70,8 @@ class Cluster:
         """Kill a process and all that it started, at once; how many."""
         ids = [process.pid, *descendants(process.pid)]
         for one in ids:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
-            except ProcessLookupError:
-                ids.remove(one)
         process.wait()
         return len(ids)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import os
 import sys
 import time
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from nertune.spark import Job, JobResult, Tally
 
 _LINE_SECONDS = 30.0
-_QUIET = {  # what goes wrong is told by the error that ends the job
-    "spark.log.level": "OFF",
-    "spark.ui.showConsoleProgress": "false",
-}
+_QUIET = {"spark.ui.showConsoleProgress": "false"}
 
 app = typer.Typer(
     help="Tag on Spark, on one machine or many.",
@@ -164,6 +162,8 @@ def _run(job: Job, master: str | None, settings: dict[str, str]) -> JobResult:
 
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit has settings of its own
         settings = {**_QUIET, **settings}
+        quiet = importlib.resources.files("nertune") / "spark" / "quiet.properties"
+        os.environ.setdefault("SPARK_SUBMIT_OPTS", f"-Dlog4j2.configurationFile={quiet}")
     try:
         with (
             job_session(master, f"nertune spark tag {job.out}", settings) as spark,
