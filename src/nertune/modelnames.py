@@ -20,7 +20,6 @@ import yaml
 
 from nertune.errors import BundleError
 
-_BUILT_IN = "built in"
 _LARGE = "dbmdz/bert-large-cased-finetuned-conll03-english"
 _MULTILINGUAL = "Babelscape/wikineural-multilingual-ner"
 _SPANISH = "mrm8488/bert-spanish-cased-finetuned-ner"
@@ -50,7 +49,7 @@ class NamedModel:
 
     name: str
     model: str
-    origin: str = _BUILT_IN
+    origin: str = "built in"
 
     @property
     def is_folder(self) -> bool:
@@ -62,12 +61,12 @@ class NamedModel:
 
 
 def known_models() -> dict[str, NamedModel]:
-    """Every name there is. Raises BundleError for a fault in the user's file."""
-    known = {name: NamedModel(name, model) for name, model in BUILT_IN.items()}
+    """Every name there is, the user's first. Raises BundleError for a fault in the user's file."""
     path = _users_file()
-    if path is not None:
-        known |= {one.name: one for one in _read(path)}
-    return known
+    users = {} if path is None else {one.name: one for one in _read(path)}
+    return users | {
+        name: NamedModel(name, model) for name, model in BUILT_IN.items() if name not in users
+    }
 
 
 def named_model(word: str) -> NamedModel | None:

@@ -185,7 +185,7 @@ class Texts:
         pd = _pandas()
         if isinstance(data, pd.DataFrame):
             names = list(data.columns)
-            check_column(names, column)
+            check_column(names, column, "column")
             check_apart(names, column, kind.columns, _RENAME)
             values, beside = list(data[column]), data.drop(columns=column)
         elif isinstance(data, pd.Series):
@@ -226,13 +226,16 @@ def _listed(data: Any) -> list[Any]:
     return list(data)
 
 
-def check_column(there: Sequence[Any], column: str) -> None:
-    """Raise DocumentError where a frame has no column of that name, or several."""
+def check_column(there: Sequence[Any], column: str, argument: str) -> None:
+    """Raise DocumentError where a frame has no column of that name, or several.
+
+    argument: the one that names the column.
+    """
     if there.count(column) != 1:
         what = "several columns" if column in there else "no column"
         raise DocumentError(
             f"the frame has {what} '{column}'; expected one, of texts. It has: "
-            f"{', '.join(map(str, there))}"
+            f"{', '.join(map(str, there))}. Name it with {argument}='...'"
         )
 
 

@@ -81,7 +81,7 @@ def test_json_and_warnings(cli, tmp_path):
     ("arguments", "message"),
     [
         (("--out", "OUT", "--int8"), "--to spark-nlp: 1 fault\n  - writes the fp32 graph only"),
-        ((), "--to spark-nlp: 1 fault\n  - makes a folder of its own; name one with --out"),
+        ((), "--to spark-nlp: 1 fault\n  - needs --out: a folder to make"),
         (("--int8",), "--to spark-nlp: 2 faults"),
         (("--out", "MODEL"), "exists already; choose a folder with --out that does not"),
     ],

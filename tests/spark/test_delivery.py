@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from spark_texts import TEXTS
 
-from conftest import TEXTS  # type: ignore[import-not-found]
 from nertune import Tagger
 from nertune.errors import BundleError
 

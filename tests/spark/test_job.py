@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from spark_texts import TEXTS
 
-from conftest import TEXTS  # type: ignore[import-not-found]
 from nertune import Tagger
 from nertune.errors import DataError, DocumentError, NertuneError, OutputError, RecipeError
 
@@ -347,7 +347,7 @@ def test_a_finished_output_stays_unless_it_is_to_be_overwritten(spark: Any, job:
     first = run_job(spark, job)
     before = {path.name: path.stat().st_mtime_ns for path in Path(job.out).iterdir()}
     again = run_job(spark, job)
-    assert again == JobResult(job.out, first.tally, Tally(), 0.0, 1, 1, was_there=True)
+    assert again == JobResult(job.out, "onnx", first.tally, Tally(), 0.0, 1, 1, was_there=True)
     other = replace(job, finding=Finding(0.5))
     with pytest.raises(OutputError, match=r"threshold: was 0.0, is 0.5\); choose another OUT, or"):
         run_job(spark, other)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from spark_texts import TEXTS
 
-from conftest import TEXTS  # type: ignore[import-not-found]
 from nertune import Document, Tagger
 from nertune.errors import BundleError, DocumentError, RecipeError
 from nertune.testing import odd_texts

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from spark_texts import TEXTS
 
-from conftest import TEXTS  # type: ignore[import-not-found]
 from nertune import Tagger
 from nertune.errors import BundleError, DocumentError, RecipeError
 from nertune.scoring import score

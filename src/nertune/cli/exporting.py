@@ -144,7 +144,7 @@ def _faults_of_spark_nlp(int8: bool, out: Path | None) -> list[str]:
     if int8:
         faults.append("writes the fp32 graph only, the kind that Spark NLP documents; leave --int8")
     if out is None:
-        faults.append("makes a folder of its own; name one with --out that does not exist yet")
+        faults.append("needs --out: a folder to make, which does not exist yet")
     return faults
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import sys
@@ -112,7 +113,20 @@ def make_app(command: str | None = None) -> typer.Typer:
     wanted = [_COMMANDS[command]] if command in _COMMANDS else _COMMANDS.values()
     for add in dict.fromkeys(wanted):
         add(app)
+    _join_lines(app)
     return app
+
+
+def _join_lines(app: typer.Typer) -> None:
+    """Let the help wrap where the terminal ends, and not where the source does too."""
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _join_lines(group.typer_instance)
+    for command in app.registered_commands:
+        paragraphs = inspect.cleandoc(getattr(command.callback, "__doc__", None) or "").split(
+            "\n\n"
+        )
+        command.help = "\n\n".join(" ".join(one.split()) for one in paragraphs)
 
 
 if TYPE_CHECKING:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-from rich.text import Text
-
 from nertune.cli import render
 from nertune.cli.options import Json
 from nertune.modelnames import known_models
@@ -27,9 +24,9 @@ def names(as_json: Json = False) -> None:
             [{"name": one.name, "model": one.model, "origin": one.origin} for one in known]
         )
         return
-    table = Table()
-    for head in ("name", "model", "where it is said"):
-        table.add_column(head, overflow="fold")
-    for one in known:
-        table.add_row(*(Text(render.clean(cell)) for cell in (one.name, one.model, one.origin)))
-    render.out.print(table)
+    # Whole lines, however narrow the terminal: they are there to be copied.
+    rows = [("name", "model", "from"), *((one.name, one.model, one.origin) for one in known)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        render.say("  ".join(cells).rstrip())

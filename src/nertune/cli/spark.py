@@ -159,7 +159,9 @@ def _settings(conf: list[str] | None) -> dict[str, str]:
 def _run(job: Job, master: str | None, settings: dict[str, str]) -> JobResult:
     """The job in a session of its own, or in the one there is."""
     from nertune.spark import job_session, run_job
+    from nertune.spark.delivery import folder_for
 
+    folder_for(job.model)  # a model that is nowhere is told before Spark takes its time to start
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit has settings of its own
         settings = {**_QUIET, **settings}
         quiet = importlib.resources.files("nertune") / "spark" / "quiet.properties"
@@ -190,9 +192,9 @@ def _tell(result: JobResult, as_json: bool) -> None:
 
 
 def _summary(result: JobResult) -> str:
-    line = _counted(result.tally)
+    line = f"{_counted(result.tally)}; with {result.runtime}"
     if result.run.rows:
-        line += f"; {result.words_per_second:,.0f} words/s"
+        line += f", {result.words_per_second:,.0f} words/s"
     return f"{line}; written to {result.out}"
 
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from nertune import schemes
 from nertune.documents import Document
-from nertune.errors import DataError, DocumentError, NertuneError
+from nertune.errors import DataError, DocumentError, NertuneError, TagError
 from nertune.scoring import Bools, Counts, Ints, Mode, Scores, score_ids
 from nertune.scoring import score as score_tags
 from nertune.spark.models import ModelSpec, tagger_of
@@ -112,13 +112,19 @@ class Sentences:
     """A column of a batch, flat: what is in its sentences, word by word.
 
     values: (n_words,) strings. lengths, rows: (n_sentences,), the words of each sentence and the
-    row of the batch, of n_rows, that it stands in.
+    row of the batch, of n_rows, that it stands in. done: the rows of the batches before.
     """
 
     values: pa.Array
     lengths: Ints
     rows: Ints
     n_rows: int
+    done: int
+
+    def row_of(self, word: int) -> int:
+        """The row of the partition that a word stands in."""
+        sentence = int(np.searchsorted(np.cumsum(self.lengths), word, "right"))
+        return self.done + int(self.rows[sentence])
 
     @property
     def starts(self) -> Bools:
@@ -170,7 +176,7 @@ class Reader:
         _check_filled(values, owners, what)
         if pa.types.is_integer(values.type):
             values = self._named(values, owners)
-        return Sentences(values.cast(pa.string()), lengths, rows, len(given))
+        return Sentences(values.cast(pa.string()), lengths, rows, len(given), done)
 
     def _named(self, ids: pa.Array, owners: Ints) -> pa.Array:
         names = self.names or ()
@@ -226,10 +232,25 @@ def _row(row: int) -> str:
 
 
 def _numbered(*sides: Sentences) -> tuple[list[str], list[Ints]]:
-    """The tags there are, and for each side the place of each word's tag among them, (n_words,)."""
+    """The tags there are, and for each side the place of each word's tag among them, (n_words,).
+
+    Raises TagError that names the row of a tag that is none.
+    """
     coded = pa.concat_arrays([side.values for side in sides]).dictionary_encode()
     ids = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return coded.dictionary.to_pylist(), np.split(ids, len(sides))
+    of_sides = np.split(ids, len(sides))
+    names = coded.dictionary.to_pylist()
+    for place, name in enumerate(names):
+        try:
+            schemes.split_tag(name)
+        except TagError as error:
+            found = (
+                (side, np.flatnonzero(of == place))
+                for side, of in zip(sides, of_sides, strict=True)
+            )
+            row = next(side.row_of(int(words[0])) for side, words in found if len(words))
+            raise TagError(f"{_row(row)}: {error}") from None
+    return names, of_sides
 
 
 # --- what is counted ---

@@ -20,7 +20,14 @@ from pyspark.sql.types import StringType, StructField, StructType
 from nertune.bundle import model_folder
 from nertune.errors import BundleError
 from nertune.modelhub import find_model, is_hub_id
-from nertune.spark.models import SHIPPED, ModelSpec, fingerprint_of, model_files, report
+from nertune.spark.models import (
+    SHIPPED,
+    ModelSpec,
+    Proved,
+    fingerprint_of,
+    model_files,
+    report,
+)
 
 _ENOUGH = 1024
 _CURES = (
@@ -90,22 +97,25 @@ def _archive(folder: Path, name: str) -> Path:
     return path
 
 
-def prove(spark: SparkSession, spec: ModelSpec, case_sensitive: bool | None) -> ModelSpec:
-    """Load the model on the workers, in a small job of its own; the spec with its fingerprint.
+def prove(spark: SparkSession, spec: ModelSpec, case_sensitive: bool | None) -> Proved:
+    """Load the model on the workers, in a small job of its own.
 
-    Raises BundleError where a worker cannot read the model, where workers have different ones, or
-    where it is cased and `case_sensitive` says otherwise.
+    Raises BundleError where a worker cannot read the model, where workers have different ones or
+    run it by different runtimes, or where it is cased and `case_sensitive` says otherwise.
     """
     answers = _answers(spark, spec)
     for answer in answers:
         if answer.get("fault"):
             raise BundleError(_not_loaded(spec, answer))
-    prints = {answer["fingerprint"]: answer["host"] for answer in answers}
-    if len(prints) > 1:
-        listed = ", ".join(f"{value} on {host}" for value, host in sorted(prints.items()))
+    if listed := _differing(answers, "fingerprint"):
         raise BundleError(
             f"{spec.path}: the workers have different models under this path (fingerprints "
             f"{listed}); copy the same folder everywhere"
+        )
+    if listed := _differing(answers, "runtime"):
+        raise BundleError(
+            f"{spec.path}: the workers would run it by different runtimes ({listed}); install the "
+            "same packages everywhere, or name the runtime"
         )
     lowers_text = answers[0]["lowers"]
     if case_sensitive is not None and case_sensitive == lowers_text:
@@ -114,7 +124,18 @@ def prove(spark: SparkSession, spec: ModelSpec, case_sensitive: bool | None) -> 
             f"{spec.path}: caseSensitive={case_sensitive}, but the model is {kind}. Expected "
             f"setCaseSensitive({not case_sensitive}), or leave it out; or take another model"
         )
-    return replace(spec, fingerprint=answers[0]["fingerprint"])
+    one = answers[0]
+    return Proved(
+        replace(spec, fingerprint=one["fingerprint"]), one["runtime"], tuple(one["labels"])
+    )
+
+
+def _differing(answers: list[dict[str, Any]], fact: str) -> str:
+    """Where workers do not agree in it, what each says; else nothing."""
+    hosts = {answer[fact]: answer["host"] for answer in answers}
+    if len(hosts) == 1:
+        return ""
+    return ", ".join(f"{value} on {host}" for value, host in sorted(hosts.items()))
 
 
 def _not_loaded(spec: ModelSpec, answer: dict[str, Any]) -> str:

@@ -49,6 +49,15 @@ class ModelSpec:
     batch_size: int | None = None
 
 
+@dataclass(frozen=True)
+class Proved:
+    """A model that every worker has loaded: what to load, what runs it, the labels it knows."""
+
+    spec: ModelSpec
+    runtime: str
+    labels: tuple[str, ...]
+
+
 @lru_cache(maxsize=2)
 def tagger_of(spec: ModelSpec) -> Tagger:
     """The tagger of this worker process: loaded once, and anew where the model has changed.
@@ -133,7 +142,12 @@ def report(spec: ModelSpec) -> dict[str, Any]:
         found["there"] = folder.exists()
         print_ = fingerprint_of(model_folder(folder))
         tagger = tagger_of(replace(spec, fingerprint=print_))
-        found |= {"fingerprint": print_, "lowers": lowers(tagger.encoder.tokenizer)}
+        found |= {
+            "fingerprint": print_,
+            "lowers": lowers(tagger.encoder.tokenizer),
+            "runtime": tagger.runtime.name.partition(" ")[0],
+            "labels": tagger.labels,
+        }
     except Exception as error:  # noqa: BLE001 - whatever it is, the driver tells it
         found["fault"] = str(error) or type(error).__name__
     return found

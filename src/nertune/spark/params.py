@@ -165,8 +165,8 @@ def _kind(stage: Stage, dataset: DataFrame, name: str) -> str | None:
     return (field.metadata or {}).get("annotatorType")
 
 
-def listed(value: str | Sequence[str]) -> list[str]:
+def listed(value: str | Sequence[str], name: str = "whiteList") -> list[str]:
     """Several names as a list; RecipeError for a single string, which would be its letters."""
     if isinstance(value, str):
-        raise RecipeError("whiteList", [f"is the string {value!r}; expected a list: ['{value}']"])
+        raise RecipeError(name, [f"is the string {value!r}; expected a list: ['{value}']"])
     return list(value)

@@ -90,7 +90,7 @@ def evaluate(
     """
     stage = model if isinstance(model, NerTagger) else NerTagger.load(model)
     read = _columns(frame, {"words": words, "tags": tags}, names)
-    spec = stage.proved(frame)
+    spec = stage.proved(frame).spec
     scheme = _scheme_of(read.select("tags"), names)
     reader = Reader(("words", "tags"), _listed(names))
     work = CountFound(reader, spec, stage.value("threshold"), scheme.name)

@@ -18,7 +18,7 @@ from pyspark.sql.types import (
     ArrayType,
     DataType,
     DoubleType,
-    IntegerType,
+    LongType,
     StringType,
     StructField,
     StructType,
@@ -36,13 +36,13 @@ ERROR = "error"
 """The column that tells why a row failed."""
 
 _TYPES: dict[str, DataType] = {
-    "int64": IntegerType(), "float64": DoubleType(), "object": StringType(),
+    "int64": LongType(), "float64": DoubleType(), "object": StringType(),
 }  # fmt: skip
 _ENTITIES = ArrayType(
     StructType(
         [
-            StructField("start", IntegerType()),
-            StructField("end", IntegerType()),
+            StructField("start", LongType()),
+            StructField("end", LongType()),
             StructField("label", StringType()),
             StructField("text", StringType()),
             StructField("score", DoubleType()),
@@ -82,7 +82,9 @@ def tag(
         delivery=finding.delivery,
         onError=finding.on_error,
     )
-    work = _Tables(stage.proved(frame), finding, level, id_column, tuple(ours))
+    proved = stage.proved(frame)
+    finding.check_labels(proved.labels)
+    work = _Tables(proved.spec, finding, level, id_column, tuple(ours))
     others = [name for name in frame.columns if name != text_column]
     # As bytes: Spark has strings that are no UTF-8, which Arrow cannot read.
     texts = quoted(text_column).cast("binary").alias(_TEXTS)
@@ -110,7 +112,7 @@ def _columns(level: str, on_error: str) -> list[StructField]:
 
 def _check(frame: DataFrame, text_column: str, id_column: str | None, ours: list[str]) -> None:
     there = frame.columns
-    check_column(there, text_column)
+    check_column(there, text_column, "text_column")
     kind = frame.schema[text_column].dataType
     if not isinstance(kind, StringType):
         raise DocumentError(
@@ -142,7 +144,6 @@ class _Tables:
         """The rows of each batch in order; the tagger's own batches cross the borders of these."""
         tagger, finding = tagger_of(self.model), self.finding
         find = partial(tagger.tag, threshold=finding.threshold, labels=finding.labels)
-        list(find(()))  # a label that the model does not know is no fault of any row
         waiting: deque[pa.RecordBatch] = deque()
         outcomes = tag_rows(find, _prepared(batches, waiting))
         owners: list[int] = []

@@ -18,7 +18,7 @@ from nertune.runtime_choice import RuntimeName
 from nertune.spark import executors
 from nertune.spark.annotations import DOCUMENT, NAMED_ENTITY, TOKEN, with_annotations
 from nertune.spark.delivery import folder_for, prove, ship
-from nertune.spark.models import SHIPPED, ModelSpec
+from nertune.spark.models import SHIPPED, ModelSpec, Proved
 from nertune.spark.params import TextStage, number, one_of
 from nertune.spark.saving import TaggerWriter, is_saved_stage, load_tagger
 
@@ -164,7 +164,7 @@ class NerTagger(TextStage):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         columns = self.columns(dataset)
         work = executors.Tag(
-            self.proved(dataset),
+            self.proved(dataset).spec,
             self.value("threshold"),
             self.value("onError"),
             self.value("includeAllConfidenceScores"),
@@ -175,7 +175,7 @@ class NerTagger(TextStage):
         )
         return with_annotations(dataset, self.getOutputCol(), tags, NAMED_ENTITY)
 
-    def proved(self, dataset: DataFrame) -> ModelSpec:
+    def proved(self, dataset: DataFrame) -> Proved:
         """The model, which every worker has loaded. Raises BundleError."""
         model = self.value("model")
         if model is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pyspark.ml import PipelineModel
@@ -11,15 +10,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from nertune import __version__
-from nertune.bundle import load_bundle
-from nertune.errors import DocumentError, OutputError
-from nertune.schemes import labels_of
+from nertune.errors import OutputError
 from nertune.spark.annotations import failed
-from nertune.spark.delivery import folder_for, prove
 from nertune.spark.job.journal import Origin, partial_of
 from nertune.spark.job.reading import CORRUPT, Files, files_of, format_of, has_corrupt, rows_of
 from nertune.spark.job.settings import Format, Job
-from nertune.spark.models import ModelSpec, fingerprint_of
+from nertune.spark.models import Proved
 from nertune.spark.pipeline import entity_pipeline
 
 _SLICE_BYTES = 4 << 20
@@ -103,15 +99,9 @@ def plan(spark: SparkSession, job: Job, out: str) -> Plan:
     id_column = None if job.id_column is None else "id"
     pipeline = entity_pipeline(job.model, "text", job.finding, id_column)
     tagger: Any = pipeline.stages[2]
-    return Plan(
-        spark,
-        job,
-        files,
-        kind,
-        frame,
-        pipeline,
-        _origin(spark, job, files, kind, tagger.value("model")),
-    )
+    proved = tagger.proved(frame)
+    job.finding.check_labels(proved.labels)
+    return Plan(spark, job, files, kind, frame, pipeline, _origin(job, files, kind, proved))
 
 
 def _column(name: str) -> Column:
@@ -127,37 +117,19 @@ def _check_apart(files: Files, out: str) -> None:
                 raise OutputError(f"{out}: is part of the input {files.source}; choose another OUT")
 
 
-def _origin(spark: SparkSession, job: Job, files: Files, kind: Format, model: str) -> Origin:
+def _origin(job: Job, files: Files, kind: Format, proved: Proved) -> Origin:
     """Whether a failing row stops the job makes no difference to the rows that do not fail."""
     finding = job.finding
     return {
         "input": files.told(),
         "format": kind,
-        "model": _fingerprint(spark, job, model),
+        "model": str(proved.spec.fingerprint),
+        "runtime": proved.runtime,
         "--text-column": job.text_column,
         "--id-column": job.id_column or "none",
         "--threshold": str(float(finding.threshold)),
         "--label": "all" if finding.labels is None else ", ".join(sorted(finding.labels)),
-        "--runtime": finding.runtime,
         "--entities-column": job.entities_column,
         "--error-column": job.error_column,
         "nertune": __version__,
     }
-
-
-def _fingerprint(spark: SparkSession, job: Job, model: str) -> str:
-    """Of the model's files: by the driver, or by the workers where it does not see them.
-
-    Raises DocumentError for a label that the model does not have.
-    """
-    folder = folder_for(model)
-    if not Path(folder).is_dir():
-        proved = prove(spark, ModelSpec(folder, runtime=job.finding.runtime), None)
-        return str(proved.fingerprint)
-    known = labels_of(load_bundle(Path(folder)).settings.tags)
-    for label in job.finding.labels or ():
-        if label not in known:
-            raise DocumentError(
-                f"--label {label}: the model has no such label; expected some of {', '.join(known)}"
-            )
-    return fingerprint_of(Path(folder))

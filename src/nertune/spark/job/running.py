@@ -73,6 +73,10 @@ class _Run:
         self._plan, self._job = planned, planned.job
         self._storage, self._journal, self._watch = storage, journal, watch
 
+    @property
+    def _runtime(self) -> str:
+        return self._plan.origin["runtime"]
+
     def result(self) -> JobResult:
         """Do what is missing."""
         before = self._finished_before()
@@ -88,7 +92,9 @@ class _Run:
         seconds = time.monotonic() - start
         self._check_input()
         self._journal.finish()
-        return JobResult(self._job.out, self._journal.tally, run, seconds, n_slices, kept)
+        return JobResult(
+            self._job.out, self._runtime, self._journal.tally, run, seconds, n_slices, kept
+        )
 
     def _finished_before(self) -> JobResult | None:
         """The output that is there already, if it is the very same."""
@@ -103,7 +109,9 @@ class _Run:
         if origin == self._plan.origin:
             n_slices = int(record["slices"])
             tally = Tally(**record["tally"])
-            return JobResult(self._job.out, tally, Tally(), 0.0, n_slices, n_slices, True)
+            return JobResult(
+                self._job.out, self._runtime, tally, Tally(), 0.0, n_slices, n_slices, True
+            )
         other = f" and is made from something else ({differences(origin, self._plan.origin)})"
         raise OutputError(
             f"{self._job.out}: exists{other if origin else ''}; choose another OUT, or replace it "

@@ -70,10 +70,12 @@ class JobResult:
     """How a job ended.
 
     tally: of the whole output. run: of what this run tagged itself, in `seconds`. kept: slices that
-    an earlier run had done. was_there: the very same output stood there already.
+    an earlier run had done. runtime: what ran the model. was_there: the very same output stood
+    there already.
     """
 
     out: str
+    runtime: str
     tally: Tally
     run: Tally
     seconds: float
