@@ -79,6 +79,7 @@ def test_families_that_spark_nlp_does_not_read_rightly(tmp_path, family, message
         ("B-PER I-PER B-LOC I-LOC B-ORG", "IOB2", "none of its tags is O"),
         ("O O B-PER I-PER B-LOC", "IOB2", "several outputs of the network mean O"),
         ("O B-PER I-PER B-A\nB I-LOC", "IOB2", r"the tag 'B-A\\nB' holds a line break"),
+        ("O B-PER I-PER B-A\ud800 I-LOC", "IOB2", r"the tag 'B-A\\ud800' holds half a character"),
     ],
 )
 def test_labels_that_spark_nlp_cannot_read(bundle, tmp_path, tags, scheme, message):

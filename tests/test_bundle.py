@@ -358,13 +358,21 @@ def test_the_scheme_of_incomplete_or_strange_tags(tags: list[str], scheme: str |
     assert scheme_of_tags(tags) == scheme
 
 
-def test_labels_that_are_no_tags_are_refused_with_the_folder_named(tmp_path):
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("LABEL_{}", r"model: the labels .*'LABEL_0'"),
+        ("B-X\n{}", r"model: the label 'B-X\\n0' holds a line break"),
+        ("B-\ud800{}", r"model: the label 'B-\\ud8000' holds .*half a character"),
+    ],
+)
+def test_labels_that_are_no_tags_are_refused_with_the_folder_named(tmp_path, label, told):
     folder = tiny_bundle(tmp_path / "model")
     from_another_tool(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["id2label"] = {key: f"LABEL_{key}" for key in config["id2label"]}
+    config["id2label"] = {key: label.format(key) for key in config["id2label"]}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with pytest.raises(BundleError, match=r"model: the labels .*'LABEL_0'"):
+    with pytest.raises(BundleError, match=told):
         load_bundle(folder)
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from nertune.cli.main import make_app
 from nertune.errors import BundleError
 from nertune.modelhub import is_hub_id
-from nertune.modelnames import BUILT_IN, known_models, named_model, near_names, pretrained_model
+from nertune.modelnames import BUILT_IN, known_models, named_model, no_model, pretrained_model
 
 
 @pytest.fixture
@@ -114,6 +114,10 @@ def test_a_file_without_names_is_none(config: Path, content: str) -> None:
         ("just words", ":1: holds no names"),
         ("a: me/x\nb: [\n", ":3: is not valid YAML .*; expected lines"),
         ("a: b: c\n", ":1: is not valid YAML"),
+        ('a: me/x\nb: "me/\\uD800"\n', r":2: 'b' stands for 'me/\\ud800', which is neither a path"),
+        ('a: "me/\\0x"\n', r":1: 'a' stands for 'me/\\x00x', .*in one line"),
+        ('a: "runs\\npress"\n', r":1: 'a' stands for 'runs\\npress'"),
+        ("a: hdfs://x/y\n", ":1: 'a' stands for 'hdfs://x/y', .* a folder that this machine sees"),
     ],
 )
 def test_a_fault_in_the_file_is_told_with_its_line(config: Path, content: str, told: str) -> None:
@@ -140,14 +144,19 @@ def test_pretrained_looks_for_the_language_first(
     assert pretrained_model("me/x", "en") == "me/x"
     (tmp_path / "folder").mkdir()
     assert pretrained_model("folder", "en") == "folder"
-    with pytest.raises(BundleError, match=r"'nerr' \(es\): there is no such model; .*es\.ner"):
+    with pytest.raises(BundleError, match=r"'nerr' \(es\): there is no such model; "):
         pretrained_model("nerr", "es")
+    with pytest.raises(BundleError, match=r"^es\.nerr: did you mean es\.ner"):
+        pretrained_model("nerr", "es")
+    for wrong in ((None, "en"), ("ner", 5)):
+        with pytest.raises(BundleError, match=r"is (None|5); expected a string"):
+            pretrained_model(*wrong)  # type: ignore[arg-type]
 
 
 def test_the_names_like_a_word_are_told_and_where_names_come_from(config: Path) -> None:
-    assert "Did you mean es.ner" in near_names("es.nr")
-    assert near_names("es.nr").endswith(f"and those of your file ({config})")
-    assert "Did you mean" not in near_names("gpt2")
+    assert no_model("es.nr", "why").startswith("es.nr: did you mean es.ner")
+    assert no_model("es.nr", "why").endswith(f"and those of your file ({config})")
+    assert no_model("gpt2", "why").startswith("why. 'gpt2' is no name either: 'nertune names'")
 
 
 def test_the_command_lists_them(config: Path) -> None:

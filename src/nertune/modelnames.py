@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import category
 
 import yaml
 
@@ -40,16 +41,21 @@ BUILT_IN: dict[str, str] = {
 
 _NAME = re.compile(r"\w+([.-]\w+)*")
 _IS_PATH = re.compile(r"[./~]|.*/.*/")
+_UNPRINTED = ("Cc", "Cs", "Zl", "Zp")  # control characters, lone surrogates, ends of lines
 _STRING = "tag:yaml.org,2002:str"
 
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A name, the folder or Hub id that it stands for, and where that is said."""
+    """A name, the folder or Hub id that it stands for, and where that is said.
+
+    absent: the folder that a Hub id could be, which is not there; built-in names have none.
+    """
 
     name: str
     model: str
     origin: str = "built in"
+    absent: str = ""
 
     @property
     def is_folder(self) -> bool:
@@ -79,24 +85,31 @@ def pretrained_model(name: str, lang: str) -> str:
 
     Raises BundleError for a plain word that is none of these.
     """
+    for what, given in (("name", name), ("lang", lang)):
+        if not isinstance(given, str):
+            raise BundleError(f"{what} is {given!r}; expected a string, as in ('ner', 'en')")
     wanted = f"{lang}.{name}"
     if named_model(wanted):
         return wanted
     if Path(name).exists() or "/" in name or named_model(name):
         return name
-    raise BundleError(
+    reason = (
         f"'{name}' ({lang}): there is no such model; expected a folder, an id of the Hub "
-        f"(user/name), or a name. {near_names(wanted)}"
+        "(user/name), or a name"
     )
+    raise BundleError(no_model(wanted, reason))
 
 
-def near_names(word: str) -> str:
-    """For a message about a word that is no name: the names like it, and where names come from."""
+def no_model(word: str, reason: str) -> str:
+    """A message about a word that means no model, and is no name either.
+
+    It begins with the names like the word, and ends with where names come from.
+    """
     near = difflib.get_close_matches(word, known_models(), n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    hint = f"{word}: did you mean {' or '.join(near)}? " if near else ""
     return (
-        f"'{word}' is no name either. {hint}'nertune names' lists those built in and those of your "
-        f"file ({_users_file() or _default_file()})"
+        f"{hint}{reason}. '{word}' is no name either: 'nertune names' lists those built in and "
+        f"those of your file ({_users_file() or _default_file()})"
     )
 
 
@@ -151,7 +164,8 @@ def _read(path: Path) -> Iterator[NamedModel]:
                 path, value, f"'{name}' stands for '{model}', which is a name itself; expected a "
                 "folder or an id of the Hub: write what that name stands for"
             )  # fmt: skip
-        yield NamedModel(name, model, f"{path}:{line}")
+        absent = "" if os.path.isabs(model) else _folder(path, model)
+        yield NamedModel(name, model, f"{path}:{line}", absent)
 
 
 def _fault(path: Path, node: yaml.Node, message: str) -> BundleError:
@@ -180,5 +194,16 @@ def _model(path: Path, name: str, value: yaml.Node) -> str:
             f"as '{name}: me/my-model@v2'"
         )  # fmt: skip
     model: str = value.value.strip()
-    folder = os.path.abspath(path.parent / os.path.expanduser(model))
+    if "://" in model or any(category(char) in _UNPRINTED for char in model):
+        raise _fault(
+            path, value, f"'{name}' stands for {model!a}, which is neither a path nor a Hub id; "
+            "expected a folder that this machine sees, or an id of the Hub, in one line without "
+            "control characters"
+        )  # fmt: skip
+    folder = _folder(path, model)
     return folder if os.path.exists(folder) or _IS_PATH.match(model) else model
+
+
+def _folder(path: Path, model: str) -> str:
+    """The whole path of a folder that is named from where the file lies."""
+    return os.path.abspath(path.parent / os.path.expanduser(model))

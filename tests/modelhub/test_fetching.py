@@ -205,6 +205,7 @@ class TestNames:
         said = told(open_bundle, "typo")
         start = f"typo (a name for me/typo, {names}:5): me/typo: there is no such model folder; "
         assert said.startswith(start)
+        assert said.endswith(f"There is no folder {names.parent / 'me' / 'typo'} either")
         place = names.parent / "nowhere"
         said = told(open_bundle, "gone")
         assert said.startswith(f"gone (a name for {place}, {names}:4): {place}: there is no such")
@@ -223,8 +224,8 @@ class TestNames:
         hub.put("minee", content)
         assert open_bundle("minee").settings
         said = told(open_bundle, "miine")
-        assert said.startswith("miine: there is no such model folder; expected one written by")
-        assert "'miine' is no name either. Did you mean mine? 'nertune names' lists" in said
+        assert said.startswith("miine: did you mean mine? miine: there is no such model folder; ")
+        assert "'miine' is no name either: 'nertune names' lists" in said
         assert said.endswith(f"and those of your file ({names})")
 
     def test_a_fault_in_the_file_of_names_stops_names_only(

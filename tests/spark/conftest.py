@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,13 @@ from nertune.errors import NertuneError
 SRC = Path(__file__).parents[2] / "src"
 _SETTINGS = {
     "spark.ui.enabled": "false",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # quick to start
     "spark.sql.shuffle.partitions": "2",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    # Small queries take longer to compile than to run. Those of other processes are compiled.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 
 
@@ -80,6 +86,12 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"PYTHONPATH": f"{place}{os.pathsep}{SRC}", "PYSPARK_PYTHON": sys.executable}
 
 
+@pytest.fixture(scope="session")
+def settings() -> dict[str, str]:
+    """Settings of Spark with which small jobs are quick."""
+    return dict(_SETTINGS)
+
+
 @pytest.fixture(scope="module")
 def spark(workers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A classic session with two cores."""
@@ -98,18 +110,42 @@ def spark(workers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def fresh(workers: dict[str, str], tmp_path: Path) -> Callable[[str], str]:
-    """Runs a program in a fresh interpreter of its own; what it prints."""
+def rows(tmp_path: Path) -> Path:
+    """JSON lines for a job, with names that the stages use too."""
+    from spark_jobs import ROWS
 
-    def run(code: str) -> str:
-        program = tmp_path / "program.py"
+    path = tmp_path / "rows.jsonl"
+    lines = ({"document": n, "token": {"a": [n]}, "text": text} for n, text in enumerate(ROWS))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def job(rows: Path, graph: Path, tmp_path: Path) -> Any:
+    from nertune.spark import Job
+
+    return Job(str(graph), str(rows), str(tmp_path / "out"), slices=1, partitions=1)
+
+
+@pytest.fixture
+def halves(job: Any) -> Any:
+    """The same in two slices, between which it may be stopped."""
+    return replace(job, slices=2)
+
+
+@pytest.fixture(scope="session")
+def fresh(workers: dict[str, str]) -> Callable[[str, Path], str]:
+    """Runs a program in a folder, in a fresh interpreter of its own; what it prints."""
+
+    def run(code: str, folder: Path) -> str:
+        program = folder / "program.py"
         program.write_text(textwrap.dedent(code), encoding="utf-8")
         done = subprocess.run(
             [sys.executable, str(program)],
             capture_output=True,
             text=True,
             env={**os.environ, **workers},
-            cwd=tmp_path,
+            cwd=folder,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-4000:]

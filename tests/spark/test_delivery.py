@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +85,15 @@ def test_a_model_is_sent_to_the_workers(
     assert entities(found) == expected
 
 
+def test_a_model_is_sent_once_however_often_it_is_asked_for(spark: Any, moved: Path) -> None:
+    (moved / "config.json").write_text((moved / "config.json").read_text() + "\n")  # one of its own
+    before = set(spark.sparkContext.listArchives)
+    name = ship(spark, moved)
+    assert ship(spark, moved) == name
+    [sent] = set(spark.sparkContext.listArchives) - before  # a cluster refuses a second one
+    assert sent.endswith(f".zip#{name.partition(':')[2]}")
+
+
 def test_a_model_that_was_never_sent_is_told(frame: Any) -> None:
     with pytest.raises(BundleError, match=r"was not sent to this worker.*nertune.spark.ship"):
         pipeline(NerTagger(model="shipped:nertune-0"), frame).transform(frame)
@@ -108,53 +115,6 @@ def test_a_worker_with_another_model_says_so(graph: Path) -> None:
         tagger_of(ModelSpec(str(graph), "0"))
 
 
-@pytest.mark.usefixtures("spark")
-def test_the_page_runs(graph: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "spark.md").read_text(encoding="utf-8")
-    first, second = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    code = first.replace("runs/my-model/model", str(graph)).replace("/shared", str(tmp_path))
-    names: dict[str, Any] = {}
-    exec(code.replace("show()", "show(100)"), names)
-    shown = capsys.readouterr().out
-    tagger = Tagger.load(graph)
-    for entity in tagger("Angela Merkel visited Paris."):
-        assert re.search(
-            rf"{entity.text}\W+{entity.label}\W+{entity.start}\W+{entity.end - 1}", shown
-        )
-    names["tagged"] = names["pipeline"].transform(names["frame"].selectExpr("1 AS id", "text"))
-    exec(second, names)
-    assert "Angela" not in capsys.readouterr().out
-
-
-_LOAD = """
-import json, sys
-from pyspark.ml import PipelineModel
-from nertune.spark import start
-spark = start({where})
-fitted = PipelineModel.load({path!r})
-texts = json.load(open({texts!r}, encoding="utf-8"))
-frame = spark.createDataFrame(list(enumerate(texts)), "id int, text string")
-rows = fitted.transform(frame).orderBy("id").select("entities").collect()
-print(json.dumps([[(e.begin, e.end + 1, e.metadata["entity"]) for e in row[0]] for row in rows]))
-"""
-
-
-def test_a_saved_pipeline_finds_the_same_in_a_fresh_process(
-    frame: Any, moved: Path, expected: Any, tmp_path: Path, fresh: Callable[[str], str]
-) -> None:
-    path, texts = str(tmp_path / "saved"), tmp_path / "texts.json"
-    fitted = pipeline(NerTagger.load(moved).setThreshold(0.0), frame)
-    fitted.save(path)
-    fitted.write().overwrite().save(path)
-    shutil.rmtree(moved)  # the model travels with the pipeline
-    texts.write_text(json.dumps(TEXTS), encoding="utf-8")
-    out = fresh(_LOAD.format(where="'local[1]'", path=path, texts=str(texts)))
-    assert [[tuple(one) for one in row] for row in json.loads(out)] == expected
-    [stage] = Path(path).glob("stages/*NerTagger*")
-    assert NerTagger.load(stage).value("model") == str(stage / "model")
-    assert [e.label for e in Tagger.load(stage)(TEXTS[0])] == [label for *_, label in expected[0]]
-
-
 def test_a_pipeline_may_be_saved_without_its_model(frame: Any, graph: Path, tmp_path: Path) -> None:
     path = str(tmp_path / "saved")
     pipeline(NerTagger.load(graph).setSaveModel(False), frame).save(path)
@@ -171,64 +131,3 @@ def test_a_pipeline_is_saved_to_another_file_system(
     loaded = PipelineModel.load(path)
     assert loaded.stages[2].value("delivery") == "ship"
     assert entities(loaded.transform(frame)) == expected
-
-
-_CONNECT = """
-import json, sys
-from pathlib import Path
-from pyspark.ml import Pipeline, PipelineModel
-from nertune.errors import BundleError
-from nertune.spark import (
-    DocumentAssembler, NerConverter, NerTagger, WordTokenizer, failed, start,
-)
-spark = start(remote="local[2]", settings={settings!r})
-texts = json.load(open({texts!r}, encoding="utf-8"))
-frame = spark.createDataFrame(list(enumerate(texts)), "id int, text string")
-
-def found(fitted):
-    rows = fitted.transform(frame).orderBy("id").select("entities").collect()
-    return [[(e.begin, e.end + 1, e.metadata["entity"]) for e in row[0]] for row in rows]
-
-def pipeline(tagger):
-    first = [DocumentAssembler(inputCol="text"), WordTokenizer()]
-    return Pipeline(stages=[*first, tagger, NerConverter()]).fit(frame)
-
-fitted = pipeline(NerTagger.load({model!r}))
-kinds = {{one.name: one.metadata for one in fitted.transform(frame).schema.fields[2:]}}
-fitted.write().overwrite().save({path!r})
-told = []
-uncased = NerTagger.load({model!r}).setCaseSensitive(False)
-for tagger in (NerTagger(model="/no/such/folder"), uncased):
-    try:
-        pipeline(tagger).transform(frame)
-    except BundleError as error:
-        told.append(str(error))
-print(json.dumps({{
-    "kinds": kinds,
-    "told": told,
-    "entities": [
-        found(fitted),
-        found(PipelineModel.load({path!r})),
-        found(pipeline(NerTagger.load({model!r}).setDelivery("ship"))),
-    ],
-}}))
-"""
-
-
-def test_spark_connect_finds_the_same(
-    graph: Path, expected: Any, tmp_path: Path, fresh: Callable[[str], str]
-) -> None:
-    texts = tmp_path / "texts.json"
-    texts.write_text(json.dumps(TEXTS), encoding="utf-8")
-    settings = {"spark.sql.shuffle.partitions": "2"}
-    paths = {"path": str(tmp_path / "saved"), "texts": str(texts), "model": str(graph)}
-    out = json.loads(fresh(_CONNECT.format(settings=settings, **paths)))
-    for found in out["entities"]:
-        assert [[tuple(one) for one in row] for row in found] == expected
-    assert {name: one["annotatorType"] for name, one in out["kinds"].items()} == {
-        "document": "document", "token": "token", "ner": "named_entity", "entities": "chunk",
-    }  # fmt: skip
-    missing, case = out["told"]
-    assert "cannot be loaded on the worker" in missing
-    assert "caseSensitive=False, but the model is cased" in case
-    assert [*Path(paths["path"]).rglob("model.onnx")]

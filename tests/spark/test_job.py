@@ -1,123 +1,25 @@
-"""The job: what it reads, writes, counts, refuses, and goes on with."""
+"""The job: what it reads, writes, counts and refuses."""
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from spark_texts import TEXTS
 
 from nertune import Tagger
 from nertune.errors import DataError, DocumentError, NertuneError, OutputError, RecipeError
 
 pytest.importorskip("pyspark")
+from spark_jobs import ROWS, Hears, by_tagger, found_in, read, same, stopped
 
-from nertune.spark import Finding, Job, JobResult, Tally, run_job
-from nertune.spark.job import lock as locking
-from nertune.spark.job.lock import Lock
+from nertune.spark import Finding, Job, Tally, run_job
 from nertune.spark.job.planning import plan
-from nertune.spark.job.settings import Unwatched
 from nertune.spark.job.storage import Storage
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-
-ROWS = [*TEXTS, "", None, *[f"Ada met Charles {n} times in Lisbon ." for n in range(30)]]
-ROWS += [TEXTS[0], TEXTS[0], "", None]  # doubles
-
-
-@pytest.fixture
-def rows(tmp_path: Path) -> Path:
-    """JSON lines with names that the stages use too."""
-    path = tmp_path / "rows.jsonl"
-    lines = ({"document": n, "token": {"a": [n]}, "text": text} for n, text in enumerate(ROWS))
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def job(rows: Path, graph: Path, tmp_path: Path) -> Job:
-    return Job(str(graph), str(rows), str(tmp_path / "out"), slices=1, partitions=1)
-
-
-@pytest.fixture
-def halves(job: Job) -> Job:
-    """The same in two slices, between which it may be stopped."""
-    return replace(job, slices=2)
-
-
-def read(job: Job) -> list[dict[str, Any]]:
-    """What a job of JSON lines wrote."""
-    parts = sorted(Path(job.out).glob("part-*"))
-    lines = [line for part in parts for line in part.read_text(encoding="utf-8").splitlines()]
-    return [json.loads(line) for line in lines]
-
-
-def found_in(row: Any) -> list[tuple[int, int, str, float]]:
-    return [
-        (e["begin"], e["end"] + 1, e["metadata"]["entity"], float(e["metadata"]["confidence"]))
-        for e in row["entities"]
-    ]
-
-
-def by_tagger(model: Path, texts: list[str]) -> list[list[tuple[int, int, str, float]]]:
-    documents = Tagger.load(model).tag_texts(texts)
-    return [
-        [(e.start, e.end, e.label, e.score or 0.0) for e in each.entities] for each in documents
-    ]
-
-
-def same(found: list[Any], expected: list[Any]) -> bool:
-    """Scores depend on what else is in a batch, in their last digits."""
-    return len(found) == len(expected) and all(
-        one[:3] == other[:3] and one[3] == pytest.approx(other[3], abs=1e-5)
-        for one, other in zip(found, expected, strict=True)
-    )
-
-
-def grow(job: Job) -> None:
-    """One more line in the input."""
-    with Path(job.source).open("a", encoding="utf-8") as handle:
-        handle.write('{"text": "more"}\n')
-
-
-class Stops(Unwatched):
-    """A watch that ends the job after so many slices."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def slice_done(self, tally: Tally) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
-
-
-class Hears(Unwatched):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.seen: list[tuple[int, int]] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-    def tasks(self, n_done: int, n_tasks: int) -> None:
-        self.seen.append((n_done, n_tasks))
-
-
-def stopped(spark: Any, job: Job, after: int = 1) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        run_job(spark, job, Stops(after))
-    assert not Path(job.out).exists()
 
 
 # --- what it writes ---
@@ -221,6 +123,48 @@ def test_another_file_system(spark: Any, halves: Job, rows: Path) -> None:
     assert not Storage(spark, folder).exists(f"{folder}/job-out.partial")
 
 
+def test_a_column_of_the_name_that_spark_gives_its_own_stays_as_it_is(spark: Any, job: Job) -> None:
+    lines = ['{"text": "Ada met Bo", "_corrupt_record": "old", "a.b": 1}', '{"text": "Bo"']
+    Path(job.source).write_text("\n".join(lines))
+    run_job(spark, job)
+    good, bad = sorted(read(job), key=lambda row: row["error"] is not None)
+    assert (good["_corrupt_record"], good["_corrupt_record_2"], good["a.b"]) == ("old", None, 1)
+    assert (bad["_corrupt_record"], bad["_corrupt_record_2"]) == (None, lines[1])
+    assert bad["error"].endswith("it is kept in the column '_corrupt_record_2'")
+    stopping = replace(job, finding=Finding(on_error="stop"), overwrite=True)
+    with pytest.raises(DataError, match="a line is no JSON object"):
+        run_job(spark, stopping)
+
+
+def test_a_line_null_is_a_row_that_failed(spark: Any, job: Job) -> None:
+    Path(job.source).write_text('{"text": "Ada"}\nnull\n')
+    assert run_job(spark, job).tally.failed == 1
+    good, bad = sorted(read(job), key=lambda row: row["error"] is not None)
+    assert set(good) == set(bad) == {"text", "entities", "error"}
+    assert (good["error"], bad["error"]) == (None, "the line is no JSON object: null")
+
+
+def test_folders_that_name_the_column_of_lines(spark: Any, job: Job, tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "text=1"
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("Ada met Bo\n")
+    given = replace(job, source=str(tmp_path / "in"))
+    with pytest.raises(DocumentError, match="with --text-column nertune_text"):
+        run_job(spark, given)
+    run_job(spark, replace(given, text_column="line"))
+    [row] = read(job)
+    assert (row["line"], row["text"]) == ("Ada met Bo", 1)
+
+
+def test_files_that_hold_no_rows_say_why(spark: Any, job: Job) -> None:
+    Path(job.source).write_text("")
+    with pytest.raises(DataError, match=r"is empty \(0 bytes\)"):
+        run_job(spark, job)
+    Path(job.source).write_text('{"text": "Ada", "text": "Bo"}\n')
+    with pytest.raises(DataError, match="rename one of the keys"):
+        run_job(spark, job)
+
+
 # --- slices ---
 
 
@@ -259,168 +203,6 @@ def test_the_number_of_slices_goes_by_the_size_of_the_input(
     assert planned.n_slices == 5
     monkeypatch.setattr(planning, "_SLICE_BYTES", 1)
     assert planned.n_slices == 32
-
-
-# --- going on ---
-
-
-def test_the_same_command_does_only_what_is_missing(spark: Any, halves: Job) -> None:
-    stopped(spark, halves)
-    hears = Hears()
-    result = run_job(spark, halves, hears)
-    assert hears.lines == ["going on after 1 of 2 slices that were done before"]
-    assert result.kept == 1
-    assert 0 < result.run.rows < len(ROWS)
-    again = replace(halves, out=halves.out + "-2")
-    assert run_job(spark, again).tally == result.tally
-    assert sorted(map(json.dumps, read(again))) == sorted(map(json.dumps, read(halves)))
-
-
-def test_a_slice_that_was_not_whole_is_made_anew(spark: Any, halves: Job) -> None:
-    stopped(spark, halves)
-    partial = Path(halves.out + ".partial")
-    [tally] = (partial / "tallies").glob("*.json")
-    tally.unlink()  # killed after the slice was written, before that was noted
-    tally.with_name(f".{tally.name}.crc").unlink()
-    result = run_job(spark, halves)
-    assert (result.kept, result.tally.rows) == (0, len(ROWS))
-    assert len(read(halves)) == len(ROWS)
-
-
-def test_killed_while_the_output_gets_its_name(
-    spark: Any, halves: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Again and again: after one more of two files, the record, the output itself."""
-    rename, remove, left = Storage.rename, Storage.remove, [0]
-
-    def until(self: Storage, path: str, target: str) -> None:
-        if "/whole" in path + target:
-            if not left[0]:
-                raise KeyboardInterrupt
-            left[0] -= 1
-        rename(self, path, target)
-
-    def never(self: Storage, path: str) -> None:
-        if path.endswith(".partial"):
-            raise KeyboardInterrupt
-        remove(self, path)
-
-    monkeypatch.setattr(Storage, "rename", until)
-    monkeypatch.setattr(Storage, "remove", never)
-    for allowed in (0, 1, 1, 1, 2):
-        assert not Path(halves.out).exists()
-        left[0] = allowed
-        with pytest.raises(KeyboardInterrupt):
-            run_job(spark, halves)
-    monkeypatch.undo()
-    assert Path(halves.out).exists()
-    assert Path(halves.out + ".partial").exists()
-    result = run_job(spark, halves)
-    assert (result.run, result.was_there) == (Tally(), True)
-    assert (result.tally.rows, len(read(halves))) == (len(ROWS), len(ROWS))
-    assert not Path(halves.out + ".partial").exists()
-
-
-def test_an_unfinished_output_of_another_origin_is_refused(
-    spark: Any, halves: Job, graphs: Callable[[str], Path]
-) -> None:
-    stopped(spark, halves)
-
-    def refused(**change: Any) -> str:
-        with pytest.raises(OutputError, match="throw it away with --overwrite") as caught:
-            run_job(spark, replace(halves, **change))
-        return str(caught.value)
-
-    assert "--threshold: was 0.0, is 0.5)" in refused(finding=Finding(0.5))
-    assert "--slices: was 2, is 4)" in refused(slices=4)
-    assert "model: was " in refused(model=str(graphs("electra")))
-    grow(halves)
-    assert "input: was 1 file, " in refused()
-    hears = Hears()
-    result = run_job(spark, replace(halves, overwrite=True), hears)
-    assert hears.lines[0].startswith("begun anew: input: was 1 file, ")
-    assert result.kept == 0
-    assert len(read(halves)) == result.tally.rows == len(ROWS) + 1
-
-
-def test_a_finished_output_stays_unless_it_is_to_be_overwritten(spark: Any, job: Job) -> None:
-    first = run_job(spark, job)
-    before = {path.name: path.stat().st_mtime_ns for path in Path(job.out).iterdir()}
-    again = run_job(spark, job)
-    assert again == JobResult(job.out, "onnx", first.tally, Tally(), 0.0, 1, 1, was_there=True)
-    other = replace(job, finding=Finding(0.5))
-    with pytest.raises(OutputError, match=r"threshold: was 0.0, is 0.5\); choose another OUT, or"):
-        run_job(spark, other)
-    assert {path.name: path.stat().st_mtime_ns for path in Path(job.out).iterdir()} == before
-    assert run_job(spark, replace(other, overwrite=True)).tally.entities < first.tally.entities
-    assert len(read(job)) == len(ROWS)
-    assert not Path(job.out + ".partial").exists()
-
-
-def test_a_folder_of_others_is_not_touched(spark: Any, job: Job) -> None:
-    Path(job.out).mkdir()
-    (Path(job.out) / "letters").write_text("dear")
-    with pytest.raises(OutputError, match="out: exists; choose another OUT, or replace it"):
-        run_job(spark, job)
-    assert [path.name for path in Path(job.out).iterdir()] == ["letters"]
-    assert not Path(job.out + ".partial").exists()
-
-
-def test_an_input_that_changes_meanwhile_is_told(spark: Any, job: Job) -> None:
-    class Writes(Unwatched):
-        def slice_done(self, tally: Tally) -> None:
-            grow(job)
-
-    with pytest.raises(DataError, match="changed while it was read"):
-        run_job(spark, job, Writes())
-    assert not Path(job.out).exists()
-
-
-# --- one at a time ---
-
-
-def test_a_second_job_on_the_same_output_is_refused(
-    spark: Any, job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(locking, "BEAT_SECONDS", 0.2)
-    storage = Storage(spark, job.out)
-    hears = Hears()
-    with Lock(storage, job.out + ".partial", Unwatched()):
-        with pytest.raises(OutputError, match=rf"another nertune .*process {os.getpid()}"):
-            run_job(spark, job, hears)
-        assert "locked by" in hears.lines[0]
-        assert Path(job.out + ".partial").exists()
-    assert run_job(spark, job).tally.rows == len(ROWS)
-
-
-@pytest.mark.parametrize("host", [socket.gethostname(), "elsewhere"])
-def test_the_lock_of_a_job_that_was_killed_is_taken_over(
-    spark: Any, job: Job, host: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if host == "elsewhere":
-        monkeypatch.setattr(locking, "PATIENCE_SECONDS", 1.0)
-    else:
-        monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits for the dead"))
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
-    storage = Storage(spark, job.out)
-    folder = job.out + ".partial"
-    storage.make_folder(folder)
-    storage.create(f"{folder}/lock", {"token": "x", "host": host, "pid": int(dead.stdout)})
-    lock = Lock(storage, folder, Unwatched())
-    with lock:
-        lock.check()
-
-
-def test_who_lost_the_lock_commits_nothing(spark: Any, job: Job) -> None:
-    class Robbed(Unwatched):
-        def begins(self, n_slices: int, kept: int) -> None:
-            Storage(spark, job.out).touch(f"{job.out}.partial/lock", {"token": "another"})
-
-    with pytest.raises(OutputError, match="another nertune has taken this output over"):
-        run_job(spark, job, Robbed())
-    assert not list(Path(job.out + ".partial").glob("tallies/*"))
-    assert (Path(job.out + ".partial") / "lock").exists()
 
 
 # --- errors ---
@@ -467,6 +249,32 @@ def test_settings_that_contradict_each_other() -> None:
         Job("m", "in", "out", entities_column="a", error_column="A")
     with pytest.raises(RecipeError, match="expected a whole number of at least 1"):
         Job("m", "in", "out", slices=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("entities_column", None), ("entities_column", ""), ("text_column", None), ("out", 5),
+        ("id_column", ""), ("finding", None), ("format", "csv"), ("overwrite", "x"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_kind_is_named(name: str, value: Any) -> None:
+    given: dict[str, Any] = {"model": "m", "source": "in", "out": "out", name: value}
+    with pytest.raises(RecipeError, match=rf"^{name}: 1 fault\n  - is {value!r}; expected"):
+        Job(**given)
+
+
+def test_what_is_no_session_that_runs_is_refused(
+    spark: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing: Any = None
+    with pytest.raises(RecipeError, match="spark: 1 fault\n  - is None; expected a session"):
+        run_job(nothing, job)
+    with pytest.raises(RecipeError, match="job: 1 fault\n  - is None"):
+        run_job(spark, nothing)
+    monkeypatch.setattr(spark.sparkContext, "_jsc", None)
+    with pytest.raises(RecipeError, match="is a session that was stopped"):
+        run_job(spark, job)
 
 
 def test_spark_connect_is_refused_with_the_cure(job: Job) -> None:

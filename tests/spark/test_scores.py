@@ -126,7 +126,7 @@ def test_what_is_wrong_with_the_data_is_told_with_its_row(spark: Any, graph: Pat
 
     row = r"row 1 of partition 0 \(from 0\)"
     told(DataError, f"{row} has 2 gold tags and 1 predicted tags", None, ["O", "O"], ["O"])
-    told(TagError, "the tag 'PER' has an unknown prefix", None, ["PER"], ["O"])
+    told(TagError, f"{row}: the tag 'PER' has an unknown prefix", None, ["PER"], ["O"])
     told(DataError, f"{row}: .*", ["Ada", ""], ["O", "O"], None)
 
 

@@ -74,3 +74,27 @@ def test_missing_java_says_how_to_get_it(
         start("local[1]")
     assert "needs Java 17 or newer" in str(caught.value)
     assert "apt-get install openjdk-17-jre-headless" in str(caught.value)
+
+
+@pytest.mark.parametrize("remote", [None, "sc://nowhere"])
+def test_a_session_that_does_not_start_names_what_was_given(
+    remote: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyspark")
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    from nertune.errors import NertuneError
+    from nertune.spark import session
+
+    def fails(_: object) -> None:
+        raise PySparkException("Could not parse Master URL: 'local[x]'\n\tat ...")
+
+    monkeypatch.setattr(session, "check_java", lambda: 17)
+    monkeypatch.setattr(SparkSession.Builder, "getOrCreate", fails)
+    with pytest.raises(NertuneError) as caught:
+        session.start("local[x]", remote=remote, settings={"spark.task.cpus": "4"})
+    assert str(caught.value).startswith(
+        f"{remote or 'master local[x]'} with spark.task.cpus=4: Spark cannot start (Could not "
+        "parse Master URL: 'local[x]'); expected"
+    )

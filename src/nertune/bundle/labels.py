@@ -45,6 +45,7 @@ _OUTSIDE = ("O", "0", "OUTSIDE", "OUT", "OTHER", "NONE", "NULL", "_", "-")
 """Names for O; of several the first. All but O itself count only where there is no O."""
 _SPECIAL = {"[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", "<s>", "</s>", "<pad>", "<unk>", "PAD"}
 _INNER_PIECE = "X"
+_BROKEN = re.compile("[\n\r\ud800-\udfff]")
 _NUMBERED = re.compile(r"(LABEL[_-]?)?\d+", re.IGNORECASE)
 _NAME_THEM = (
     'write the names into id2label of config.json, in the order of training, as {"0": "O", '
@@ -85,6 +86,14 @@ def read_names(names: Sequence[str], where: str | Path, found: Findings) -> tupl
     """The tags that names mean, in their order; None where they mean none, which is an error."""
     at = Place("labels", where)
     stripped = [name.strip() for name in names]
+    if broken := [name for name in stripped if _BROKEN.search(name)]:
+        found.error(
+            at,
+            f"the label {broken[0]!a} holds a line break or half a character (a lone surrogate), "
+            "which no file of tags can",
+            _NAME_THEM,
+        )
+        return None
     outside = _outside_name(stripped)
     aside = {name for name in stripped if name in _SPECIAL} | {outside}
     entities = [name for name in stripped if name not in aside]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.resources
+import logging
 import os
 import sys
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -166,15 +168,30 @@ def _run(job: Job, master: str | None, settings: dict[str, str]) -> JobResult:
         settings = {**_QUIET, **settings}
         quiet = importlib.resources.files("nertune") / "spark" / "quiet.properties"
         os.environ.setdefault("SPARK_SUBMIT_OPTS", f"-Dlog4j2.configurationFile={quiet}")
+    shown = _Shown()
     try:
         with (
+            _quiet_gateway(),
             job_session(master, f"nertune spark tag {job.out}", settings) as spark,
-            _Shown() as shown,
+            shown,
         ):
             return run_job(spark, job, shown)
     except KeyboardInterrupt:
-        render.say_aside("stopped; the same command goes on after the last whole slice")
+        next_time = "goes on after the last whole slice" if shown.n_done else "begins anew"
+        render.say_aside(f"stopped; the same command {next_time}")
         raise
+
+
+@contextmanager
+def _quiet_gateway() -> Iterator[None]:
+    """No tracebacks of py4j where Ctrl-C ends its calls; what it raises is told."""
+    logger = logging.getLogger("py4j")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _tell(result: JobResult, as_json: bool) -> None:
@@ -217,6 +234,11 @@ class _Shown(AbstractContextManager["_Shown"]):
         self._slices = (0, 0)
         self._words = 0
         self._start = self._told = time.monotonic()
+
+    @property
+    def n_done(self) -> int:
+        """The slices that are whole, of this run and of earlier ones."""
+        return self._slices[0]
 
     def begins(self, n_slices: int, kept: int) -> None:
         """See `JobWatch`."""

@@ -7,6 +7,7 @@ itself is not needed here.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ INSTEAD = "or tag on Spark with nertune.spark"
 _TWO = ("input_ids", "attention_mask")
 _THREE = (*_TWO, "token_type_ids")
 _PIECE_FILE = "sentencepiece.bpe.model"
+_HALF = re.compile("[\ud800-\udfff]")
 _ACCENTED = ("É", "ñ", "ﬁ")
 
 
@@ -252,6 +254,12 @@ def _lines(bundle: Bundle, entries: Sequence[str], what: str) -> bytes:
         raise ExportError(
             f"{bundle.folder}: the {what} {broken!r} holds a line break; Spark NLP reads one "
             f"{what} a line. Choose a model without it, {INSTEAD}"
+        )
+    halved = next((one for one in entries if _HALF.search(one)), None)
+    if halved is not None:
+        raise ExportError(
+            f"{bundle.folder}: the {what} {halved!a} holds half a character (a lone surrogate), "
+            f"which no file in UTF-8 can. Choose a model without it, {INSTEAD}"
         )
     return "".join(f"{one}\n" for one in entries).encode()
 

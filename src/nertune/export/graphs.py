@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from transformers import PreTrainedModel
 
 from nertune import __version__
 from nertune.bundle import Bundle, fingerprint
-from nertune.errors import ExportError
+from nertune.errors import ExportError, OutputError
 from nertune.model import takes_shapes
 from nertune.runtimes.onnx import TAGS_KEY, WEIGHTS_KEY
 
@@ -70,8 +71,10 @@ class _Logits(torch.nn.Module):
 def trace(model: PreTrainedModel, path: Path, feed: Feed | None = None) -> None:
     """Write the network as an ONNX graph with any number of windows and pieces.
 
-    feed: what it will be fed; all inputs that the network has, if not given.
+    feed: what it will be fed; all inputs that the network has, if not given. Raises ExportError,
+    and OutputError for a path that is no UTF-8.
     """
+    _refuse_path(path)
     if size_of(model) > _LARGEST:
         raise ExportError(
             f"the network has {size_of(model) / 1e9:.1f} GB of weights; one ONNX file holds at "
@@ -106,6 +109,17 @@ def trace(model: PreTrainedModel, path: Path, feed: Feed | None = None) -> None:
                 f"the encoder {model.config.model_type} cannot be written as an ONNX graph "
                 f"({reason}); it runs with runtime 'torch' only"
             ) from error
+
+
+def _refuse_path(path: Path) -> None:
+    """Raise OutputError for a path that torch and onnx cannot open."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise OutputError(
+            f"{os.fsencode(path)!r}: the path is no valid UTF-8, which the writer of graphs needs; "
+            "rename the folder, or choose another one with --out"
+        ) from None
 
 
 def quantise(plain: Path, path: Path) -> None:

@@ -24,7 +24,7 @@ from nertune.bundle import (
 from nertune.errors import BundleError
 from nertune.modelhub.client import Hub
 from nertune.modelhub.faults import NO_ANSWER, NOT_LOADED
-from nertune.modelnames import NamedModel, named_model, near_names
+from nertune.modelnames import NamedModel, named_model, no_model
 
 NEEDED = (
     "config.json", *WEIGHT_FILES, "model-*.safetensors", *ONNX_FILES.values(), *TOKENIZER_FILES,
@@ -86,7 +86,7 @@ def locate(model: str | Path, revision: str | None = None) -> Located:
     except BundleError as error:
         if "/" in word:
             raise
-        told = f"{error}. {near_names(word)}"
+        told = no_model(word, str(error))
     raise BundleError(told)
 
 
@@ -105,7 +105,8 @@ def _meant(meant: NamedModel, revision: str | None) -> Located:
         else:
             found = _fetched(repo, _one_of(meant.model, tag, revision))
     except BundleError as error:
-        told = f"{meant}: {error}"
+        absent = f". There is no folder {meant.absent} either" if meant.absent else ""
+        told = f"{meant}: {error}{absent}"
     else:
         return replace(found, meant=meant)
     raise BundleError(told)

@@ -28,6 +28,7 @@ from pyspark.sql.types import (
 from nertune.documents import Document, Entity
 from nertune.errors import DocumentError
 from nertune.posteriors import Doubles
+from nertune.spark.columns import same_names
 
 DOCUMENT, TOKEN, NAMED_ENTITY, CHUNK = "document", "token", "named_entity", "chunk"
 """The types of annotation: whole texts, words, tags of words, entities."""
@@ -61,8 +62,16 @@ class Annotation(NamedTuple):
 
 
 def with_annotations(frame: DataFrame, name: str, column: Column, kind: str) -> DataFrame:
-    """The frame with one more column, its type told in the metadata, where Spark NLP looks."""
-    return frame.withColumn(name, column).withMetadata(name, {"annotatorType": kind})
+    """The frame with one more column, its type told in the metadata, where Spark NLP looks.
+
+    Raises DocumentError where Spark would take a column that is there already for this one.
+    """
+    if same := same_names(frame, name):
+        raise DocumentError(
+            f"the frame has a column '{same[0]}' already, which '{name}' would replace; expected "
+            f"another name: say .setOutputCol('...'), or rename or drop '{same[0]}' first"
+        )
+    return frame.select("*", column.alias(name, metadata={"annotatorType": kind}))
 
 
 def failed(column: str) -> Column:

@@ -14,6 +14,7 @@ from pyspark.sql.types import ArrayType, StringType
 
 from nertune.errors import DocumentError
 from nertune.spark.annotations import ANNOTATIONS, DOCUMENT, with_annotations
+from nertune.spark.columns import quoted
 from nertune.spark.params import Stage, field_of, one_of
 
 _ESCAPED = r"(?:\\r)?(?:\\n)|(?:\\t)"
@@ -93,7 +94,7 @@ class DocumentAssembler(Stage):
         if name is None:
             raise DocumentError("DocumentAssembler has no inputCol; say .setInputCol('text')")
         kind = field_of(self, dataset, name).dataType
-        texts = dataset[name]
+        texts = quoted(name)
         if isinstance(kind, StringType):
             texts = F.array(texts)
         elif not (isinstance(kind, ArrayType) and isinstance(kind.elementType, StringType)):
@@ -114,10 +115,10 @@ class DocumentAssembler(Stage):
         maps = []
         if metadata_col:
             reserved = ["sentence", *(["id"] if id_col else [])]
-            given = F.coalesce(dataset[metadata_col], F.create_map().cast("map<string,string>"))
+            given = F.coalesce(quoted(metadata_col), F.create_map().cast("map<string,string>"))
             maps.append(F.map_filter(given, lambda key, _: ~key.isin(reserved)))
         if id_col:
-            maps.append(F.create_map(F.lit("id"), dataset[id_col].cast("string")))
+            maps.append(F.create_map(F.lit("id"), quoted(id_col).cast("string")))
         return maps
 
     def _document(self, text: Column, number: Column, more: list[Column]) -> Column:

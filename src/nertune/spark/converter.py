@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 
 from nertune.spark import executors
 from nertune.spark.annotations import CHUNK, DOCUMENT, NAMED_ENTITY, TOKEN, with_annotations
+from nertune.spark.columns import quoted
 from nertune.spark.params import AnnotationStage, listed, one_of
 
 
@@ -87,7 +88,7 @@ class NerConverter(AnnotationStage):
             None if labels is None else frozenset(labels),
             self.value("preservePosition"),
         )
-        document, tags = dataset[columns[DOCUMENT]], dataset[columns[NAMED_ENTITY]]
+        document, tags = quoted(columns[DOCUMENT]), quoted(columns[NAMED_ENTITY])
         entities = executors.apply(
             work, executors.document_columns(document) + executors.tag_columns(tags)
         )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import shutil
 import tempfile
+import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +84,21 @@ def ship(spark: SparkSession, folder: str | Path) -> str:
     return SHIPPED + name
 
 
-def _archive(folder: Path, name: str) -> Path:
-    """A zip of what the model is loaded from, the same bytes each time; it lives while we do."""
+@cache
+def _place() -> Path:
+    """Where archives live while we do; one, since Spark keeps an archive under its first path."""
     place = Path(tempfile.mkdtemp(prefix="nertune-ship-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
-    path = place / f"{name}.zip"
-    with zipfile.ZipFile(path, "w") as archive:
+    return place
+
+
+def _archive(folder: Path, name: str) -> Path:
+    """A zip of what the model is loaded from, the same bytes each time."""
+    path = _place() / f"{name}.zip"
+    if path.exists():
+        return path
+    partial = path.with_suffix(f".{uuid.uuid4().hex}")  # another thread may write it too
+    with zipfile.ZipFile(partial, "w") as archive:
         for file in model_files(folder):
             plain = zipfile.ZipInfo(file)  # without a date; with room for more than two gigabytes
             with (
@@ -94,6 +106,7 @@ def _archive(folder: Path, name: str) -> Path:
                 archive.open(plain, "w", force_zip64=True) as target,
             ):
                 shutil.copyfileobj(source, target, 1 << 20)
+    os.replace(partial, path)
     return path
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pyspark.ml import Transformer
@@ -15,6 +15,7 @@ from pyspark.sql.types import ArrayType, StructType
 
 from nertune.errors import DocumentError, RecipeError
 from nertune.spark.annotations import DOCUMENT, NAMED_ENTITY, TOKEN
+from nertune.spark.columns import check_frame, check_once
 
 Self = TypeVar("Self", bound="Stage")
 
@@ -23,7 +24,7 @@ _MAKERS = {
     TOKEN: "WordTokenizer",
     NAMED_ENTITY: "NerTagger",
 }
-_ON_ERROR = ("skip", "stop")
+ON_ERROR = ("skip", "stop")
 
 
 def one_of(name: str, *allowed: str) -> Callable[[Any], str]:
@@ -70,8 +71,14 @@ class Stage(Transformer, DefaultParamsReadable[Any], DefaultParamsWritable):
         return self.getOrDefault(self.outputCol)
 
     def having(self: Self, **given: Any) -> Self:
-        """This stage with these parameters set; those that are None are left alone."""
-        self._set(**{name: value for name, value in given.items() if value is not None})
+        """This stage with these parameters set; those that are None are left alone.
+
+        Raises RecipeError for a value of another type, or out of its range.
+        """
+        try:
+            self._set(**{name: value for name, value in given.items() if value is not None})
+        except TypeError as error:  # what the converters of pyspark.ml raise
+            raise RecipeError(type(self).__name__, [str(error)]) from None
         return self
 
     def value(self, name: str) -> Any:
@@ -134,7 +141,7 @@ class TextStage(AnnotationStage):
         Params._dummy(),
         "onError",
         "a row that fails: 'skip' tells why in metadata['error'], 'stop' ends the job",
-        one_of("onError", *_ON_ERROR),
+        one_of("onError", *ON_ERROR),
     )
 
     def setOnError(self: Self, value: str) -> Self:
@@ -143,12 +150,14 @@ class TextStage(AnnotationStage):
 
 
 def field_of(stage: Stage, dataset: DataFrame, name: str) -> Any:
-    """The field of a column, as Spark knows it. Raises DocumentError where there is no such."""
+    """The field of a column, as Spark knows it. Raises DocumentError but for just one such."""
+    check_frame(dataset)
     if name not in dataset.columns:
         raise DocumentError(
             f"{type(stage).__name__} reads the column '{name}', which the frame does not have; it "
             f"has: {', '.join(dataset.columns)}"
         )
+    check_once(dataset, [name])
     return dataset.schema[name]
 
 
@@ -165,8 +174,20 @@ def _kind(stage: Stage, dataset: DataFrame, name: str) -> str | None:
     return (field.metadata or {}).get("annotatorType")
 
 
-def listed(value: str | Sequence[str], name: str = "whiteList") -> list[str]:
+def listed(value: str | Iterable[str], name: str = "whiteList") -> list[str]:
     """Several names as a list; RecipeError for a single string, which would be its letters."""
     if isinstance(value, str):
         raise RecipeError(name, [f"is the string {value!r}; expected a list: ['{value}']"])
-    return list(value)
+    names = list(value) if isinstance(value, Iterable) else [value]
+    if names == [value] or not all(isinstance(one, str) for one in names):
+        raise RecipeError(name, [f"is {value!r}; expected a list of strings: ['PER', 'LOC']"])
+    return names
+
+
+def check_labels(labels: Iterable[str], known: Sequence[str]) -> None:
+    """Raise DocumentError for a label that the model does not know."""
+    for label in labels:
+        if label not in known:
+            raise DocumentError(
+                f"the model has no label '{label}'; expected some of {', '.join(known)}"
+            )

@@ -7,8 +7,10 @@ last digit. A row is a sentence (an array of words or tags) or a document (an ar
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -24,6 +26,7 @@ from pyspark.sql.types import (
 from nertune import schemes
 from nertune.errors import BundleError, DataError, DocumentError, EncodingError, TagError
 from nertune.scoring import Counts, Mode, Scores
+from nertune.spark.columns import check_frame, quoted
 from nertune.spark.counting import (
     FAULT,
     CountEvidence,
@@ -36,7 +39,6 @@ from nertune.spark.counting import (
     in_arrow,
     scores_of,
 )
-from nertune.spark.tables import quoted
 from nertune.spark.tagger import NerTagger
 
 _BY, _SUMS = ("kind", "name"), ("correct", "predicted", "gold")
@@ -47,6 +49,7 @@ _ROWS = StructType(
 _RAISED = {
     kind.__name__: kind for kind in (DataError, TagError, DocumentError, BundleError, EncodingError)
 }
+_ONE = "expected one column of that name, or a field that is there, as 'ner.result'"
 _EXPECTED = "array<string>, a sentence a row, or array<array<string>>, a document a row"
 
 
@@ -55,17 +58,19 @@ def score(
     gold: str = "tags",
     predicted: str = "predicted",
     mode: Mode = "conlleval",
-    scheme: schemes.Scheme | None = None,
+    scheme: schemes.Scheme | str | None = None,
     names: Sequence[str] | None = None,
 ) -> Scores:
     """Scores of a column of predicted tags against one of gold tags, as `scoring.score` has them.
 
     Both columns hold array<string>, a sentence a row, or array<array<string>>, a document a row; or
-    ids instead of strings, the names of which are given in their order. In strict mode without a
-    scheme it is found from the gold tags, for which the frame is read once more.
+    ids instead of strings, the names of which are given in their order. scheme: one, or its
+    name; in strict mode without it is found from the gold tags, for which the frame is read once
+    more.
     Raises DataError that names the row where lengths differ, tags are null or an id has no name;
     TagError for a broken tag, or one that strict mode's scheme lacks.
     """
+    scheme = _scheme(scheme)
     read = _columns(frame, {"gold": gold, "predicted": predicted}, names)
     if mode == "strict" and scheme is None:
         scheme = _scheme_of(read.select("gold"), names)
@@ -97,13 +102,22 @@ def evaluate(
     return scores_of(_summed(read, work))
 
 
+def _scheme(scheme: Any) -> schemes.Scheme | None:
+    """The scheme meant. Raises DataError for what is none, TagError for a name that is none."""
+    if isinstance(scheme, str):
+        return schemes.scheme_named(scheme)
+    if scheme is not None and not isinstance(scheme, schemes.Scheme):
+        raise DataError(f"scheme is {scheme!r}; expected one of {', '.join(schemes.SCHEMES)}")
+    return scheme
+
+
 def _columns(frame: DataFrame, wanted: dict[str, str], names: Sequence[str] | None) -> DataFrame:
     """The columns, found by name, under the names of ours that they stand behind.
 
     Raises DataError for one that is not there or of another type.
     """
-    if isinstance(names, str):
-        raise DataError(f"names is the string {names!r}; expected the names of the tags in a list")
+    check_frame(frame, DataError)
+    _check_names(names)
     read = frame.select(*(_column(frame, name).alias(ours) for ours, name in wanted.items()))
     depths = {_depth(read.schema[ours].dataType, name, names) for ours, name in wanted.items()}
     if len(depths) > 1:
@@ -115,12 +129,29 @@ def _columns(frame: DataFrame, wanted: dict[str, str], names: Sequence[str] | No
     return read
 
 
-def _column(frame: DataFrame, name: str) -> Column:
+def _check_names(names: Any) -> None:
+    """Raise DataError for what are no names of tags."""
+    listed = isinstance(names, Iterable) and not isinstance(names, str)
+    if names is not None and not (listed and all(isinstance(name, str) for name in names)):
+        kind = f"the string {names!r}" if isinstance(names, str) else f"{names!r}"
+        raise DataError(
+            f"names is {kind}; expected the names of the tags in a list: ['O', 'B-PER', 'I-PER']"
+        )
+
+
+def _column(frame: DataFrame, name: Any) -> Column:
     """A column, or what is inside one, as `ner.result`."""
-    if name in frame.columns:
-        return quoted(name)
-    if name.partition(".")[0] in frame.columns:
-        return F.col(name)
+    if not isinstance(name, str):
+        raise DataError(f"the column is {name!r}; expected its name, a string")
+    known = name in frame.columns
+    if known or name.partition(".")[0] in frame.columns:
+        try:
+            column = quoted(name) if known else F.col(name)
+            frame.select(column).schema  # noqa: B018 - Connect looks the column up only now
+        except AnalysisException as error:
+            why = str(error).partition("\n")[0]
+            raise DataError(f"the column '{name}' cannot be read ({why}); {_ONE}") from None
+        return column
     raise DataError(
         f"the frame has no column '{name}'; it has: {', '.join(frame.columns)}. Name another one"
     )

@@ -13,12 +13,16 @@ from pathlib import Path
 import pyspark
 from pyspark.sql import SparkSession
 
-from nertune.errors import DependencyError
+from nertune.errors import DependencyError, NertuneError
+from nertune.spark.faults import FAULTS, reason_of
 
 _SETTINGS = {
     # A transfer unit only: texts are long, and batches of the model are made anew.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
 }
+
+_UNTOLD = ("spark.ui.showConsoleProgress",)
+"""What `nertune spark tag` sets of itself, which is no fault of who called it."""
 
 
 class JavaError(DependencyError):
@@ -34,6 +38,26 @@ class JavaError(DependencyError):
         )
 
 
+class SessionError(NertuneError):
+    """Spark itself cannot start with the master or the settings it was given."""
+
+    def __init__(self, where: str, settings: Mapping[str, str], error: BaseException) -> None:
+        told = {name: value for name, value in settings.items() if name not in _UNTOLD}
+        given = ", ".join(f"{name}={value}" for name, value in told.items())
+        super().__init__(
+            f"{where}{f' with {given}' if given else ''}: Spark cannot start ({_reason(error)}); "
+            "expected a master that can be reached, as 'local[4]', 'spark://host:7077' or 'yarn', "
+            "and settings that Spark knows"
+        )
+
+
+def _reason(error: BaseException) -> str:
+    reason = reason_of(error)
+    if "JAVA_GATEWAY_EXITED" not in reason:
+        return reason
+    return "Java ended at once, and says why above"
+
+
 def start(
     master: str | None = None,
     *,
@@ -46,7 +70,8 @@ def start(
     master: none given, that of the cluster's own settings, else all cores of this machine. remote:
     a Spark Connect server (`sc://host:15002`), or `local[2]` for one on this machine. Workers on
     this machine run the Python that runs this. settings: more of Spark's own, by their names.
-    Raises JavaError where a session on this machine cannot run.
+    Raises JavaError where a session on this machine cannot run, SessionError for a master or a
+    setting that Spark does not take.
     """
     if remote is None or not remote.startswith("sc://"):
         check_java()
@@ -58,7 +83,11 @@ def start(
         builder = builder.master(master)
     for name, value in {**_SETTINGS, **(settings or {})}.items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    try:
+        return builder.getOrCreate()
+    except FAULTS as error:
+        where = remote or f"master {master or 'of the cluster settings'}"
+        raise SessionError(where, settings or {}, error) from error
 
 
 def check_java() -> int:

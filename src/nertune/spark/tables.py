@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import (
     ArrayType,
@@ -26,8 +26,9 @@ from pyspark.sql.types import (
 
 from nertune.documents import Document
 from nertune.errors import DocumentError
+from nertune.spark.columns import check_frame, check_once, in_one_case, quoted
 from nertune.spark.models import ModelSpec, tagger_of
-from nertune.spark.pipeline import Finding
+from nertune.spark.pipeline import Finding, finding_of
 from nertune.spark.tagger import NerTagger
 from nertune.spark.tagging import Outcome, Prepared, tag_rows
 from nertune.tables import Level, Row, check_apart, check_column, rows_of
@@ -70,10 +71,11 @@ def tag(
     model runs. on_error="skip" adds a column `error`: a row that failed, as one of bytes that are
     no UTF-8, has one row in which only that is filled. "stop" ends the job, and the message names
     the row by its `id_column`.
-    Raises DocumentError for a column that is missing, holds no strings, or is one of ours too, and
-    BundleError where there is no such model, or a worker cannot read it.
+    Raises DocumentError for a column that is missing, holds no strings, or is one of ours too (as
+    Spark compares names: START is start), and BundleError where there is no such model, or a worker
+    cannot read it.
     """
-    finding = finding or Finding()
+    finding = finding_of(finding)
     ours = _columns(level, finding.on_error)
     _check(frame, text_column, id_column, [field.name for field in ours])
     stage = NerTagger.load(model).having(
@@ -96,11 +98,6 @@ def tag(
     return frame.select(*read, texts).mapInArrow(work.run, StructType([*kept, *ours]))
 
 
-def quoted(name: str) -> Column:
-    """The column of just this name, whatever dots there are in it."""
-    return F.col("`" + name.replace("`", "``") + "`")
-
-
 def _columns(level: str, on_error: str) -> list[StructField]:
     """The columns that a level has here."""
     kinds = rows_of(level).columns.items()
@@ -111,20 +108,42 @@ def _columns(level: str, on_error: str) -> list[StructField]:
 
 
 def _check(frame: DataFrame, text_column: str, id_column: str | None, ours: list[str]) -> None:
+    check_frame(frame)
     there = frame.columns
     check_column(there, text_column, "text_column")
+    check_once(frame, there)
     kind = frame.schema[text_column].dataType
     if not isinstance(kind, StringType):
         raise DocumentError(
             f"the column '{text_column}' is of type {kind.simpleString()}; expected string: cast "
             "it first, with .cast('string')"
         )
-    check_apart(there, text_column, ours, _RENAME)
+    others = [name for name in there if name != text_column]
+    same = [
+        name
+        for name, plain in zip(others, in_one_case(frame, others), strict=True)
+        if plain in ours
+    ]
+    check_apart(others, text_column, same, _RENAME)
+    for name in others:
+        _check_carried(name, frame.schema[name].dataType)
     if id_column is not None and (id_column not in there or id_column == text_column):
         raise DocumentError(
             f"id_column is '{id_column}'; expected a column of the frame beside the texts: "
             f"{', '.join(name for name in there if name != text_column)}"
         )
+
+
+def _check_carried(name: str, kind: DataType) -> None:
+    """Raise DocumentError for a column that cannot go through Python."""
+    try:
+        to_arrow_type(kind)
+    except (PySparkException, TypeError):
+        raise DocumentError(
+            f"the column '{name}' is of type {kind.simpleString()}, which Spark cannot carry "
+            "through Python; expected another type: drop the column, or cast it first, with "
+            ".cast('string')"
+        ) from None
 
 
 @dataclass(frozen=True)

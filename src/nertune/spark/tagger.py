@@ -17,6 +17,7 @@ from nertune.modelnames import pretrained_model
 from nertune.runtime_choice import RuntimeName
 from nertune.spark import executors
 from nertune.spark.annotations import DOCUMENT, NAMED_ENTITY, TOKEN, with_annotations
+from nertune.spark.columns import check_frame, quoted
 from nertune.spark.delivery import folder_for, prove, ship
 from nertune.spark.models import SHIPPED, ModelSpec, Proved
 from nertune.spark.params import TextStage, number, one_of
@@ -169,14 +170,15 @@ class NerTagger(TextStage):
             self.value("onError"),
             self.value("includeAllConfidenceScores"),
         )
-        document, tokens = dataset[columns[DOCUMENT]], dataset[columns[TOKEN]]
+        document, tokens = quoted(columns[DOCUMENT]), quoted(columns[TOKEN])
         tags = executors.apply(
             work, executors.document_columns(document) + executors.token_columns(tokens)
         )
         return with_annotations(dataset, self.getOutputCol(), tags, NAMED_ENTITY)
 
     def proved(self, dataset: DataFrame) -> Proved:
-        """The model, which every worker has loaded. Raises BundleError."""
+        """The model, which every worker has loaded. Raises BundleError, and DocumentError."""
+        check_frame(dataset)
         model = self.value("model")
         if model is None:
             raise BundleError("the NerTagger has no model; say NerTagger.load(folder or Hub id)")

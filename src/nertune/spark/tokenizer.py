@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 
 from nertune.spark import executors
 from nertune.spark.annotations import DOCUMENT, TOKEN, with_annotations
+from nertune.spark.columns import quoted
 from nertune.spark.params import TextStage, one_of
 
 
@@ -48,7 +49,7 @@ class WordTokenizer(TextStage):
         return self.having(rules=value)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        document = dataset[self.columns(dataset)[DOCUMENT]]
+        document = quoted(self.columns(dataset)[DOCUMENT])
         work = executors.Tokenize(self.value("rules"), self.value("onError"))
         words = executors.apply(work, executors.document_columns(document))
         return with_annotations(dataset, self.getOutputCol(), words, TOKEN)

@@ -75,6 +75,11 @@ class Journal:
         return int(self._facts["slices"])
 
     @property
+    def n_whole(self) -> int:
+        """The slices that are known to be done."""
+        return len(self._whole)
+
+    @property
     def tally(self) -> Tally:
         """Of all slices that are whole."""
         tallies = (Tally(**facts["tally"]) for facts in self._whole.values())
@@ -127,8 +132,11 @@ class Journal:
         """Whether the finished output of this record came of this journal."""
         return self.is_begun and record.get("run") == self._facts["run"]
 
-    def finish(self) -> None:
-        """Give the output its name. Killed anywhere in it, a later call ends what is begun."""
+    def finish(self, overwrite: bool) -> None:
+        """Give the output its name. Killed anywhere in it, a later call ends what is begun.
+
+        Raises OutputError where something stands there that is not to be overwritten.
+        """
         self._lock.check()
         whole = f"{self.folder}/whole"
         self._storage.make_folder(whole)
@@ -140,11 +148,21 @@ class Journal:
         self._check_files(whole)
         self._storage.write_json(f"{whole}/{RECORD}", {**self._facts, "tally": asdict(self.tally)})
         self._storage.create_empty(f"{whole}/_SUCCESS")
-        if self._storage.exists(self._storage.path):  # to be overwritten
-            self._storage.remove(f"{self.folder}/replaced")
-            self._storage.rename(self._storage.path, f"{self.folder}/replaced")
+        if self._storage.exists(self._storage.path):
+            self._replace(overwrite)
         self._storage.rename(whole, self._storage.path)
         self._storage.remove(self.folder)
+
+    def _replace(self, overwrite: bool) -> None:
+        """Move away what has the output's name."""
+        if not overwrite:
+            raise OutputError(
+                f"{self._storage.path}: was made by somebody else while the job ran; its slices "
+                f"are kept in {self.folder}: move the other away and run the same command again, "
+                "or replace it with --overwrite"
+            )
+        self._storage.remove(f"{self.folder}/replaced")
+        self._storage.rename(self._storage.path, f"{self.folder}/replaced")
 
     def _parts(self, folder: str) -> list[str]:
         return [name for name in self._storage.names(folder) if name.startswith("part-")]

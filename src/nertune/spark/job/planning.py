@@ -12,8 +12,9 @@ from pyspark.sql import functions as F
 from nertune import __version__
 from nertune.errors import OutputError
 from nertune.spark.annotations import failed
+from nertune.spark.columns import quoted
 from nertune.spark.job.journal import Origin, partial_of
-from nertune.spark.job.reading import CORRUPT, Files, files_of, format_of, has_corrupt, rows_of
+from nertune.spark.job.reading import Files, Rows, files_of, format_of, rows_of
 from nertune.spark.job.settings import Format, Job
 from nertune.spark.models import Proved
 from nertune.spark.pipeline import entity_pipeline
@@ -25,7 +26,8 @@ _MOST_SLICES = 32
 """The input is read once a slice; more slices would read more and save little."""
 
 _TASK_BYTES = 2 << 20
-_NO_OBJECT = f"the line is no JSON object; it is kept in the column '{CORRUPT}'"
+_NO_OBJECT = "the line is no JSON object"
+_MOST_TOLD = 80
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Plan:
     job: Job
     files: Files
     kind: Format
-    frame: DataFrame
+    rows: Rows
     pipeline: PipelineModel
     origin: Origin
 
@@ -61,10 +63,13 @@ class Plan:
         Runs a small job in which the workers prove that they have the model. Raises BundleError.
         """
         job = self.job
-        kept = {"row": F.struct("*"), "text": _column(job.text_column)}
+        row = F.struct(*map(quoted, self.rows.columns))
+        kept = {"row": row, "text": quoted(job.text_column)}
         if job.id_column is not None:
-            kept["id"] = _column(job.id_column)
-        rows = self.frame.repartition(self._n_tasks(n_slices))
+            kept["id"] = quoted(job.id_column)
+        if self.rows.corrupt is not None:
+            kept["line"] = quoted(self.rows.corrupt)
+        rows = self.rows.frame.repartition(self._n_tasks(n_slices))
         rows = rows.select(*(column.alias(name) for name, column in kept.items()))
         found = self.pipeline.transform(rows)
         error = self._error()
@@ -78,9 +83,14 @@ class Plan:
 
     def _error(self) -> Column:
         error = failed("ner")
-        if not has_corrupt(self.kind, self.frame):
+        if self.rows.corrupt is None:
             return error
-        return F.when(F.col(f"row.{CORRUPT}").isNotNull(), F.lit(_NO_OBJECT)).otherwise(error)
+        line = F.col("line")
+        if self.rows.keeps_corrupt:
+            reason = F.lit(f"{_NO_OBJECT}; it is kept in the column '{self.rows.corrupt}'")
+        else:
+            reason = F.concat(F.lit(f"{_NO_OBJECT}: "), F.substring(line, 1, _MOST_TOLD))
+        return F.when(line.isNotNull(), reason).otherwise(error)
 
     def _n_tasks(self, n_slices: int) -> int:
         by_size = self.files.n_bytes // n_slices // _TASK_BYTES
@@ -95,17 +105,13 @@ def plan(spark: SparkSession, job: Job, out: str) -> Plan:
     files = files_of(spark, job.source)
     _check_apart(files, out)
     kind = format_of(job, files)
-    frame = rows_of(spark, job, kind)
+    rows = rows_of(spark, job, kind)
     id_column = None if job.id_column is None else "id"
     pipeline = entity_pipeline(job.model, "text", job.finding, id_column)
     tagger: Any = pipeline.stages[2]
-    proved = tagger.proved(frame)
+    proved = tagger.proved(rows.frame)
     job.finding.check_labels(proved.labels)
-    return Plan(spark, job, files, kind, frame, pipeline, _origin(job, files, kind, proved))
-
-
-def _column(name: str) -> Column:
-    return F.col(f"`{name.replace('`', '``')}`")
+    return Plan(spark, job, files, kind, rows, pipeline, _origin(job, files, kind, proved))
 
 
 def _check_apart(files: Files, out: str) -> None:

@@ -10,15 +10,16 @@ from contextlib import contextmanager
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from nertune.errors import DataError, DocumentError, NertuneError, OutputError
+from nertune.errors import DataError, DocumentError, NertuneError, OutputError, RecipeError
 from nertune.spark.delivery import is_connect
+from nertune.spark.faults import FAULTS, reason_of
 from nertune.spark.job.journal import Journal, differences, finished, partial_of
 from nertune.spark.job.lock import Lock
 from nertune.spark.job.planning import Plan, plan
 from nertune.spark.job.progress import watching
 from nertune.spark.job.reading import files_of
 from nertune.spark.job.settings import Job, JobResult, JobWatch, Tally, Unwatched
-from nertune.spark.job.storage import FAULTS, Storage, reason_of
+from nertune.spark.job.storage import Storage
 from nertune.spark.session import start
 
 
@@ -30,24 +31,23 @@ def run_job(spark: SparkSession, job: Job, watch: JobWatch | None = None) -> Job
     JSON lines. What an earlier run of the same origin left is gone on with. Raises DataError for an
     input that cannot be read, DocumentError for columns, or for a row that fails (on_error `stop`),
     BundleError for the model, OutputError for an output that stands in the way, is made from
-    something else, or is being written by another job, and for what Spark itself fails of.
+    something else, or is being written by another job, and for what Spark itself fails of,
+    RecipeError for a session that was stopped.
     """
-    if is_connect(spark):
-        raise OutputError(
-            "the job renames files on the cluster's file system, which Spark Connect gives no way "
-            "to; run it with --master or spark-submit, or take "
-            "nertune.spark.entity_pipeline(...).transform(frame) and write that"
-        )
+    _check_session(spark)
+    if not isinstance(job, Job):
+        raise RecipeError("job", [f"is {job!r}; expected a nertune.spark.Job"])
     watch = watch or Unwatched()
     storage = Storage(spark, job.out)
     folder = partial_of(storage.path)
+    journal: Journal | None = None
     try:
         with Lock(storage, folder, watch) as lock:
             planned = plan(spark, job, storage.path)
             journal = Journal(storage, lock)
             return _Run(planned, storage, journal, watch).result()
     except FAULTS as error:
-        raise _taught(job, error) from error
+        raise _taught(job, error, journal.n_whole if journal else 0) from error
     finally:
         storage.remove_empty(folder)
 
@@ -64,6 +64,21 @@ def job_session(
     finally:
         if ours:
             spark.stop()
+
+
+def _check_session(spark: SparkSession) -> None:
+    if is_connect(spark):
+        raise OutputError(
+            "the job renames files on the cluster's file system, which Spark Connect gives no way "
+            "to; run it with --master or spark-submit, or take "
+            "nertune.spark.entity_pipeline(...).transform(frame) and write that"
+        )
+    if not isinstance(spark, SparkSession):
+        raise RecipeError("spark", [f"is {spark!r}; expected a session: nertune.spark.start()"])
+    if spark.sparkContext._jsc is None:
+        raise RecipeError(
+            "spark", ["is a session that was stopped; start another: nertune.spark.start()"]
+        )
 
 
 class _Run:
@@ -91,7 +106,7 @@ class _Run:
             run = self._tag(missing)
         seconds = time.monotonic() - start
         self._check_input()
-        self._journal.finish()
+        self._journal.finish(self._job.overwrite)
         return JobResult(
             self._job.out, self._runtime, self._journal.tally, run, seconds, n_slices, kept
         )
@@ -121,12 +136,12 @@ class _Run:
     def _missing(self) -> Sequence[int]:
         """The slices to do: all, or those that an earlier run left."""
         journal, origin = self._journal, self._plan.origin
-        if journal.is_begun:
+        missing = journal.go_on() if journal.is_begun else ()
+        if journal.n_whole:
             changed = differences(journal.origin, origin)
             if self._job.slices not in (None, journal.n_slices):
                 changed = f"--slices: was {journal.n_slices}, is {self._job.slices}"
             if not changed:
-                missing = journal.go_on()
                 self._check_kept()
                 return missing
             if not self._job.overwrite:
@@ -193,13 +208,15 @@ class _Run:
             )
 
 
-def _taught(job: Job, error: Exception) -> NertuneError:
-    """What ended the job, without Spark's many lines about it."""
+def _taught(job: Job, error: Exception, n_whole: int) -> NertuneError:
+    """What ended the job, without Spark's many lines about it. n_whole: slices that are kept."""
     found = re.search(r"nertune\.errors\.DocumentError: (.*)", str(error))
     if found is not None:
         reason = found[1].replace("DocumentAssembler(idCol=...)", "--id-column")
         return DocumentError(f"{job.source}: {reason}; mend it, or say --on-error skip")
-    return OutputError(
-        f"{job.out}: the job failed ({reason_of(error)}); the slices that were done are kept, and "
-        "the same command goes on after them"
+    next_time = (
+        "the slices that were done are kept, and the same command goes on after them"
+        if n_whole
+        else "no slice was done; mend that, and run the same command again"
     )
+    return OutputError(f"{job.out}: the job failed ({reason_of(error)}); {next_time}")

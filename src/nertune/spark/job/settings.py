@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from nertune.errors import RecipeError
-from nertune.spark.params import number
+from nertune.spark.params import number, one_of
 from nertune.spark.pipeline import Finding
 
 Format = Literal["parquet", "json", "text"]
+_STRINGS = ("model", "source", "out", "text_column", "entities_column", "error_column")
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Job:
     id_column: names a row that fails. slices: parts that are done one by one; None is by size.
     partitions: tasks of a slice, and so its files; None is by size and by the cluster. overwrite:
     take the place of what stands under `out`, and of an unfinished job of another origin. Raises
-    RecipeError for a number that is none, and for two columns of one name.
+    RecipeError for a value of another kind, and for two columns of one name.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Job:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         for name in ("slices", "partitions"):
             value = getattr(self, name)
             if value is not None:
@@ -45,6 +47,19 @@ class Job:
             raise RecipeError(
                 "--error-column", [f"is '{self.error_column}', as --entities-column is; name two"]
             )
+
+    def _check_kinds(self) -> None:
+        for name in (*_STRINGS, *(["id_column"] if self.id_column is not None else [])):
+            _check(name, getattr(self, name), str, "a string that is not empty")
+        if self.format is not None:
+            one_of("format", *get_args(Format))(self.format)
+        _check("finding", self.finding, Finding, "a nertune.spark.Finding")
+        _check("overwrite", self.overwrite, bool, "True or False")
+
+
+def _check(name: str, value: object, kind: type, expected: str) -> None:
+    if not isinstance(value, kind) or value == "":
+        raise RecipeError(name, [f"is {value!r}; expected {expected}"])
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from nertune.errors import OutputError
-
-FAULTS = (Py4JJavaError, PySparkException)
-"""What Java's exceptions become; pyspark makes exceptions of its own of some of them."""
+from nertune.spark.faults import FAULTS, reason_of
 
 
 class Storage:
@@ -129,10 +125,3 @@ def _told(path: str) -> Iterator[None]:
             f"{path}: cannot be read or written ({reason_of(error)}); choose another OUT, or free "
             "this one and run again"
         ) from error
-
-
-def reason_of(error: Any) -> str:
-    """What Java said, in a line."""
-    fault = getattr(error, "java_exception", None)
-    told = str(error) if fault is None else fault.getMessage() or fault.getClass().getSimpleName()
-    return str(told).strip().partition("\n")[0]
