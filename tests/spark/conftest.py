@@ -87,26 +87,30 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def settings() -> dict[str, str]:
-    """Settings of Spark with which small jobs are quick."""
-    return dict(_SETTINGS)
+def settings(workers: dict[str, str]) -> dict[str, str]:
+    """Settings of Spark with which small jobs are quick, and workers find what is meant."""
+    return {**_SETTINGS, "spark.executorEnv.PYTHONPATH": workers["PYTHONPATH"]}
+
+
+@pytest.fixture(scope="session")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Another file system, viewfs://disk/data; and the end of the session that has it."""
+    folder = tmp_path_factory.mktemp("disk")
+    yield {"spark.hadoop.fs.viewfs.mounttable.disk.link./data": folder.as_uri()}
+    from pyspark.sql import SparkSession
+
+    if session := SparkSession.getActiveSession():
+        session.stop()
 
 
 @pytest.fixture(scope="module")
-def spark(workers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A classic session with two cores."""
+def spark(settings: dict[str, str], disk: dict[str, str]) -> Any:
+    """A classic session with two cores. The next module goes on with it, which is quicker."""
     from nertune.spark import start
 
-    saved = {name: os.environ.get(name) for name in workers}
-    os.environ.update(workers)  # the JVM hands them on
-    disk = tmp_path_factory.mktemp("disk")
-    mount = {"spark.hadoop.fs.viewfs.mounttable.disk.link./data": disk.as_uri()}
-    session = start("local[2]", settings=_SETTINGS | mount)
+    session = start("local[2]", settings=settings | disk)
     session.sparkContext.setLogLevel("OFF")
-    yield session
-    session.stop()
-    for name, value in saved.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    return session
 
 
 @pytest.fixture

@@ -23,16 +23,25 @@ from nertune.config import ReadSettings
 from nertune.data import read
 
 pytest.importorskip("pyspark")
+import pyarrow as pa
+import pyarrow.parquet
 import pyspark
 from pyspark.ml import PipelineModel
+from pyspark.sql import SparkSession
 
 from nertune.spark import Finding, Job, Tally, entity_pipeline, run_job, start
 from nertune.spark.job import progress
 from nertune.spark.job.settings import Unwatched
 
-pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("predicting"),  # first
+]
 
 N_SENTENCES = 20_000
+N_FILES = 8
+N_A_FILE = N_SENTENCES // N_FILES
 QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # to start; they do not run for long
 Found = tuple[int, int, str, float]
 
@@ -117,7 +126,10 @@ def spark(cluster: Cluster) -> Iterator[Any]:
         "spark.executor.memory": "512m",
         "spark.executor.extraJavaOptions": QUICK,
         "spark.ui.showConsoleProgress": "false",
+        "spark.driver.extraJavaOptions": QUICK,
     }
+    if local := SparkSession.getActiveSession():
+        local.stop()
     session = start(cluster.address, settings=settings)
     session.sparkContext.setLogLevel("OFF")
     try:
@@ -154,15 +166,23 @@ def texts() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def predicted(
+def predicting(
     texts: list[str], graph: Path, tmp_path_factory: pytest.TempPathFactory
-) -> list[list[Found]]:
-    """What `nertune predict` finds in each."""
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """`nertune predict` at work while the cluster begins, and what it will write."""
     folder = tmp_path_factory.mktemp("predicted")
     (folder / "in.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     command = [sys.executable, "-m", "nertune", "predict", graph, "in.txt", "--out", "out.jsonl"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    lines = (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as process:
+        yield process, folder / "out.jsonl"
+
+
+@pytest.fixture(scope="module")
+def predicted(predicting: tuple[subprocess.Popen[bytes], Path]) -> list[list[Found]]:
+    """What it found in each text."""
+    process, out = predicting
+    assert process.wait() == 0
+    lines = out.read_text(encoding="utf-8").splitlines()
     return [
         [(e["start"], e["end"], e["label"], e["score"]) for e in json.loads(line)["entities"]]
         for line in lines
@@ -170,11 +190,14 @@ def predicted(
 
 
 @pytest.fixture(scope="module")
-def frame(spark: Any, texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    path = str(tmp_path_factory.mktemp("rows") / "rows.parquet")
-    rows = spark.createDataFrame(list(enumerate(texts)), "id int, text string")
-    rows.repartition(8).write.parquet(path)
-    return spark.read.parquet(path)
+def rows(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The texts with their numbers, in a folder of eight files."""
+    folder = tmp_path_factory.mktemp("rows")
+    numbered = pa.table({"id": pa.array(range(len(texts)), pa.int32()), "text": texts})
+    for k in range(N_FILES):
+        part = numbered.slice(k * N_A_FILE, N_A_FILE)
+        pyarrow.parquet.write_table(part, folder / f"part-{k}.parquet")
+    return folder
 
 
 def collected(frame: Any) -> list[Any]:
@@ -200,12 +223,18 @@ def check(rows: list[Any], texts: list[str], predicted: list[list[Found]]) -> No
 
 
 def test_a_saved_pipeline_finds_on_a_cluster_what_predict_finds(
-    frame: Any, texts: list[str], predicted: list[list[Found]], graph: Path, tmp_path: Path
+    spark: Any,
+    rows: Path,
+    texts: list[str],
+    predicted: list[list[Found]],
+    graph: Path,
+    tmp_path: Path,
 ) -> None:
     assert len(texts) == len(predicted) == N_SENTENCES
     assert sum(map(len, predicted)) > 10_000
     entity_pipeline(str(graph), "text", Finding()).save(str(tmp_path / "pipeline"))
     loaded = PipelineModel.load(str(tmp_path / "pipeline"))
+    frame = spark.read.parquet(str(rows))
     check(collected(loaded.transform(frame)), texts, predicted)
 
 
@@ -225,7 +254,7 @@ class Kills(Unwatched):
 
 def test_a_worker_killed_in_the_middle_of_a_job_loses_and_doubles_nothing(
     spark: Any,
-    frame: Any,
+    rows: Path,
     cluster: Cluster,
     texts: list[str],
     predicted: list[list[Found]],
@@ -235,8 +264,8 @@ def test_a_worker_killed_in_the_middle_of_a_job_loses_and_doubles_nothing(
 ) -> None:
     monkeypatch.setattr(progress, "_SECONDS", 0.02)
     out, kills = str(tmp_path / "out"), Kills(cluster)
-    [source] = {path.rpartition("/")[0] for path in frame.inputFiles()}
     finding = Finding(delivery="ship", on_error="stop")
+    source = str(rows / "part-[01].parquet")
     job = Job(str(graph), source, out, finding=finding, slices=1, partitions=20)
     result = run_job(spark, job, kills)
 
@@ -254,8 +283,9 @@ def test_a_worker_killed_in_the_middle_of_a_job_loses_and_doubles_nothing(
     infos = [info for info in map(tracker.getStageInfo, stages) if info is not None]
     assert any(info.numFailedTasks or info.currentAttemptId for info in infos)
 
-    check(collected(spark.read.parquet(out)), texts, predicted)
-    n_entities = sum(map(len, predicted))
-    assert (result.tally.rows, result.tally.entities) == (N_SENTENCES, n_entities)
+    few = 2 * N_A_FILE
+    check(collected(spark.read.parquet(out)), texts[:few], predicted[:few])
+    n_entities = sum(map(len, predicted[:few]))
+    assert (result.tally.rows, result.tally.entities) == (few, n_entities)
     assert result.tally == result.run
     assert result.tally != Tally()

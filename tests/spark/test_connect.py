@@ -70,7 +70,6 @@ PROGRAM = """
         "case": refused(NerTagger.load("model").setCaseSensitive(False)),
         "entities": [
             found(fitted),
-            found(PipelineModel.load("saved")),
             found(PipelineModel.load("by-classic")),
             found(pipeline(NerTagger.load("model").setDelivery("ship"))),
         ],
@@ -113,7 +112,7 @@ def expected(graph: Path) -> list[list[list[Any]]]:
 
 
 def test_the_entities_are_those_of_the_tagger(told: dict[str, Any], expected: Any) -> None:
-    assert told["entities"] == [expected] * 4
+    assert told["entities"] == [expected] * 3
 
 
 def test_a_pipeline_saved_by_a_process_of_connect_runs_in_classic_spark(

@@ -14,6 +14,7 @@ from nertune import Tagger
 from nertune.errors import BundleError
 
 pytest.importorskip("pyspark")
+from pyspark.errors import PythonException
 from pyspark.ml import Pipeline, PipelineModel
 
 from nertune.spark import DocumentAssembler, NerConverter, NerTagger, WordTokenizer, ship
@@ -60,6 +61,18 @@ def test_a_model_that_is_incomplete_is_told_before_the_job(frame: Any, moved: Pa
     (moved / "tokenizer.json").unlink()
     with pytest.raises(BundleError, match=r"holds no tokenizer.json"):
         pipeline(NerTagger.load(moved), frame).transform(frame)
+
+
+def test_workers_have_no_torch(spark: Any) -> None:
+    """Of the tests, so that they fail where a worker would import it."""
+
+    def imports(batches: Any) -> Any:
+        import torch  # noqa: F401
+
+        return batches
+
+    with pytest.raises(PythonException, match="a worker imports torch"):
+        spark.range(1).mapInArrow(imports, "id long").collect()
 
 
 def test_what_is_no_model_is_refused_when_it_is_named(tmp_path: Path) -> None:

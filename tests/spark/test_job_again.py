@@ -211,26 +211,28 @@ def test_a_second_job_on_the_same_output_is_refused(
     assert run_job(spark, job).tally.rows == len(ROWS)
 
 
-@pytest.mark.parametrize("host", [socket.gethostname(), "elsewhere"])
+@pytest.mark.parametrize("dead", ["gone", "defunct", "elsewhere"])
 def test_the_lock_of_a_job_that_was_killed_is_taken_over(
-    spark: Any, job: Job, host: str, monkeypatch: pytest.MonkeyPatch
+    spark: Any, job: Job, dead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if host == "elsewhere":
+    if dead == "elsewhere":
         monkeypatch.setattr(locking, "PATIENCE_SECONDS", 1.0)
     else:
         clock = SimpleNamespace(  # of the lock alone: py4j's threads sleep too
             monotonic=time.monotonic, sleep=lambda _: pytest.fail("it waits for the dead")
         )
         monkeypatch.setattr(locking, "time", clock)
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
+    host = "elsewhere" if dead == "elsewhere" else socket.gethostname()
     storage = Storage(spark, job.out)
     folder = job.out + ".partial"
     storage.make_folder(folder)
-    storage.create(f"{folder}/lock", {"token": "x", "host": host, "pid": int(dead.stdout)})
-    lock = Lock(storage, folder, Unwatched())
-    with lock:
-        lock.check()
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it stays in the table
+        if dead != "defunct":
+            process.wait()
+        storage.create(f"{folder}/lock", {"token": "x", "host": host, "pid": process.pid})
+        with Lock(storage, folder, Unwatched()) as lock:
+            lock.check()
 
 
 def test_who_lost_the_lock_commits_nothing(spark: Any, job: Job) -> None:

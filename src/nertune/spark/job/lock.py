@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -105,5 +106,14 @@ def _runs(pid: Any) -> bool:
     except ProcessLookupError:
         return False
     except (OSError, TypeError, ValueError):
-        pass
-    return True
+        return True
+    return not _is_defunct(int(pid))
+
+
+def _is_defunct(pid: int) -> bool:
+    """Whether it ended and only its entry is left: in a container nobody may clear that away."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # no Linux
+        return False
+    return stat.rpartition(")")[2].split()[:1] == ["Z"]
