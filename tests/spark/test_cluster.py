@@ -200,17 +200,18 @@ def rows(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def collected(frame: Any) -> list[Any]:
+def collected(frame: Any) -> list[dict[str, Any]]:
     """The rows in order, with no more of their entities than is compared."""
-    parts = "e.begin, e.end + 1, e.metadata['entity'], CAST(e.metadata['confidence'] AS DOUBLE)"
-    entities = f"transform(entities, e -> struct({parts})) AS entities"
-    return sorted(frame.selectExpr("id", "text", entities).collect(), key=lambda row: row.id)
+    entities = """transform(entities, e -> named_struct(
+        'start', e.begin, 'end', e.end + 1, 'label', e.metadata['entity'],
+        'score', CAST(e.metadata['confidence'] AS DOUBLE))) AS entities"""
+    return frame.selectExpr("id", "text", entities).toArrow().sort_by("id").to_pylist()
 
 
-def check(rows: list[Any], texts: list[str], predicted: list[list[Found]]) -> None:
+def check(rows: list[dict[str, Any]], texts: list[str], predicted: list[list[Found]]) -> None:
     """Every row once, with exactly what was predicted."""
-    assert [(row.id, row.text) for row in rows] == list(enumerate(texts))
-    found = [[tuple(one) for one in row.entities] for row in rows]
+    assert [(row["id"], row["text"]) for row in rows] == list(enumerate(texts))
+    found = [[tuple(one.values()) for one in row["entities"]] for row in rows]
     assert [[one[:3] for one in each] for each in found] == [
         [one[:3] for one in each] for each in predicted
     ]

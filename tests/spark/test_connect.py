@@ -27,8 +27,7 @@ PROGRAM = """
     from pyspark.ml import Pipeline, PipelineModel
     from nertune.errors import BundleError
     from nertune.spark import (
-        DocumentAssembler, Finding, NerConverter, NerTagger, WordTokenizer, evaluate, score, start,
-        tag,
+        DocumentAssembler, NerConverter, NerTagger, WordTokenizer, evaluate, score, start, tag,
     )
 
     spark = start(remote="local[2]", settings=json.load(open("settings.json")))
@@ -49,10 +48,9 @@ PROGRAM = """
         except BundleError as error:
             return str(error)
 
-    def table(delivery):
+    def table():
         few = spark.createDataFrame([(0, "Ada met Charles"), (1, None)], "id int, text string")
-        rows = tag(few, "model", "word", finding=Finding(delivery=delivery)).orderBy("id", "word")
-        return [row.asDict() for row in rows.collect()]
+        return [row.asDict() for row in tag(few, "model", "word").orderBy("id", "word").collect()]
 
     def scores():
         row = (["Ada", "met"], ["B-PER", "O"], ["B-PER", "B-LOC"])
@@ -73,7 +71,7 @@ PROGRAM = """
             found(PipelineModel.load("by-classic")),
             found(pipeline(NerTagger.load("model").setDelivery("ship"))),
         ],
-        "tables": [table("path"), table("ship")],
+        "table": table(),
         "scores": scores(),
     }))
     spark.stop()
@@ -147,14 +145,13 @@ def test_what_cannot_be_is_told_before_the_job(told: dict[str, Any]) -> None:
 
 
 def test_the_rows_of_tables_and_the_scores_are_the_same(told: dict[str, Any], graph: Path) -> None:
-    by_path, shipped = told["tables"]
-    assert by_path == shipped
+    rows = told["table"]
     tagger = Tagger.load(graph)
     expected = tagger.table("Ada met Charles", "word")
-    assert [(row["text"], row["tag"]) for row in by_path] == list(
+    assert [(row["text"], row["tag"]) for row in rows] == list(
         zip(expected["text"], expected["tag"], strict=True)
     )
-    assert list(by_path[0]) == ["id", *LEVELS["word"].columns, "error"]
+    assert list(rows[0]) == ["id", *LEVELS["word"].columns, "error"]
     [tagged] = tagger.tag_words([["Ada", "met"]])
     found = (["B-PER", "B-LOC"], tagged.tags or ())
     assert told["scores"] == [score([["B-PER", "O"]], [tags]).to_dict() for tags in found]

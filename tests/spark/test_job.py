@@ -16,6 +16,7 @@ pytest.importorskip("pyspark")
 from spark_jobs import ROWS, Hears, by_tagger, found_in, read, same, stopped
 
 from nertune.spark import Finding, Job, Tally, run_job
+from nertune.spark.job import progress
 from nertune.spark.job.planning import plan
 from nertune.spark.job.storage import Storage
 
@@ -105,8 +106,15 @@ def test_a_failing_row_stops_the_job_if_asked_to(spark: Any, job: Job, tmp_path:
     assert run_job(spark, replace(stopping, finding=Finding())).tally == Tally(1, 0, 0, 1)
 
 
-def test_labels_and_threshold_are_those_of_the_stages(spark: Any, job: Job) -> None:
-    run_job(spark, replace(job, finding=Finding(0.3, ("PER",))))
+def test_labels_and_threshold_are_those_of_the_stages_and_the_watch_hears_of_tasks(
+    spark: Any, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_SECONDS", 0.01)
+    hears = Hears()
+    run_job(spark, replace(job, finding=Finding(0.3, ("PER",))), hears)
+    assert hears.seen
+    assert all(0 <= done <= n_tasks for done, n_tasks in hears.seen)
+    assert any(n_tasks == 1 for _, n_tasks in hears.seen)
     entities = [one for row in read(job) for one in found_in(row)]
     assert entities
     assert all(label == "PER" and score >= 0.3 for _, _, label, score in entities)
@@ -281,14 +289,3 @@ def test_spark_connect_is_refused_with_the_cure(job: Job) -> None:
     connect = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})
     with pytest.raises(OutputError, match=r"entity_pipeline\(\.\.\.\)\.transform\(frame\)"):
         run_job(connect(), job)
-
-
-def test_the_watch_hears_of_tasks(spark: Any, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nertune.spark.job import progress
-
-    monkeypatch.setattr(progress, "_SECONDS", 0.01)
-    hears = Hears()
-    run_job(spark, job, hears)
-    assert hears.seen
-    assert all(0 <= done <= n_tasks for done, n_tasks in hears.seen)
-    assert any(n_tasks == 1 for _, n_tasks in hears.seen)
