@@ -17,7 +17,6 @@ from typing import ClassVar
 import pytest
 import typer
 import yaml
-from program import Ended
 
 from nertune.cli.main import app, main
 from nertune.config import ReadSettings, shipped_recipes
@@ -25,6 +24,7 @@ from nertune.data import read
 from nertune.documents import Document
 from nertune.schemes import SCHEMES
 from nertune.scoring import score
+from program import Ended
 
 
 def started(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:

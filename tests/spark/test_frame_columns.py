@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -86,7 +87,7 @@ def test_a_table_has_no_column_that_spark_takes_for_two(
 def test_any_name_will_do(spark: Any, graph: Path, expected: list[tuple[Any, ...]]) -> None:
     name = "the `text.a"
     frame = frame_of(spark, name, "the.id")
-    pipeline = entity_pipeline(str(graph), name, id_column="the.id")
+    pipeline = entity_pipeline(graph, name, Finding(np.float32(0)), id_column="the.id")
     assert entities(pipeline.transform(frame).first()) == expected
     assert tag(frame, str(graph), text_column=name, id_column="the.id").count() == len(expected)
 
@@ -132,6 +133,17 @@ def test_a_column_that_python_cannot_carry_is_told(spark: Any, graph: Path, kind
     assert tag(frame.withColumn("since", frame.since.cast("string")), str(graph)).columns
 
 
+def test_columns_of_time_are_carried(spark: Any, graph: Path) -> None:
+    at = "TIMESTAMP '2020-02-01 01:02:03'"
+    frame = spark.sql(
+        f"SELECT 'Ada met Charles' AS text, {at} AS at, array({at}) AS more, "
+        f"named_struct('ntz', CAST({at} AS TIMESTAMP_NTZ), 'day', DATE '2020-02-01') AS both"
+    )
+    row = tag(frame, str(graph), "document").first()
+    given = frame.first()
+    assert (row.at, row.more, row.both) == (given.at, given.more, given.both)
+
+
 # --- labels ---
 
 
@@ -148,6 +160,7 @@ def test_labels_that_the_model_lacks_are_told_before_the_job(graph: Path) -> Non
         ("labels", "PER", "is the string 'PER'"),
         ("threshold", None, "is None; expected a number 0 to 1"),
         ("threshold", 2, "is 2; expected a number 0 to 1"),
+        ("threshold", float("nan"), "is nan; expected a number 0 to 1"),
         ("runtime", "x", "is 'x'; expected one of 'auto'"),
         ("delivery", "x", "is 'x'; expected one of 'path', 'ship'"),
         ("on_error", None, "is None; expected one of 'skip', 'stop'"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nertune import Tagger
@@ -257,6 +258,9 @@ def test_settings_that_contradict_each_other() -> None:
         Job("m", "in", "out", entities_column="a", error_column="A")
     with pytest.raises(RecipeError, match="expected a whole number of at least 1"):
         Job("m", "in", "out", slices=0)
+    with pytest.raises(RecipeError, match="is inf; expected a whole number"):
+        Job("m", "in", "out", partitions=float("inf"))  # type: ignore[arg-type]
+    assert repr(Job("m", "in", "out", slices=np.int64(2), partitions=3.0).partitions) == "3"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -33,16 +33,34 @@ from nertune.spark.job.storage import Storage
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
-def test_the_same_command_does_only_what_is_missing(spark: Any, halves: Job) -> None:
+def test_the_same_command_does_only_what_is_missing(
+    spark: Any, halves: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locking, "BEAT_SECONDS", 0.001)  # no beat brings OUT.partial back
     stopped(spark, halves)
     hears = Hears()
     result = run_job(spark, halves, hears)
     assert hears.lines == ["going on after 1 of 2 slices that were done before"]
     assert result.kept == 1
+    assert not Path(halves.out + ".partial").exists()
     assert 0 < result.run.rows < len(ROWS)
     again = replace(halves, out=halves.out + "-2")
     assert run_job(spark, again).tally == result.tally
     assert sorted(map(json.dumps, read(again))) == sorted(map(json.dumps, read(halves)))
+
+
+def test_a_journal_that_cannot_be_read_costs_no_slice(spark: Any, halves: Job) -> None:
+    stopped(spark, halves)
+    partial = Path(halves.out + ".partial")
+    (partial / "journal.json").rename(partial / "kept")
+    (partial / "journal.json").mkdir()  # it is there, and to read it fails
+    before = sorted(partial.glob("slice-*/part-*"))
+    with pytest.raises(OutputError, match=r"journal.json: cannot be read or written"):
+        run_job(spark, halves)
+    assert sorted(partial.glob("slice-*/part-*")) == before != []
+    (partial / "journal.json").rmdir()
+    (partial / "kept").rename(partial / "journal.json")
+    assert run_job(spark, halves).kept == 1
 
 
 def test_a_slice_that_was_not_whole_is_made_anew(spark: Any, halves: Job) -> None:
@@ -170,7 +188,8 @@ def test_an_unfinished_output_without_a_whole_slice_does_not_stand_in_the_way(
             run_job(spark, job)
     assert str(caught.value) == (
         f"{job.out}: the job failed ([TASK_WRITE_FAILED] failed; the cause: No space left on "
-        "device); no slice was done; mend that, and run the same command again"
+        "device); mend that, and run the same command again: it goes on after the slices that are "
+        "whole"
     )
     grow(job)
     hears = Hears()
@@ -183,7 +202,7 @@ def test_a_fault_after_a_whole_slice_says_that_it_is_kept(spark: Any, halves: Jo
         def slice_done(self, tally: Tally) -> None:
             raise PySparkException("gone")
 
-    with pytest.raises(OutputError, match=r"\(gone\); the slices that were done are kept"):
+    with pytest.raises(OutputError, match=r"\(gone\); .* it goes on after the slices that"):
         run_job(spark, halves, Faulty())
 
 

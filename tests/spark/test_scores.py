@@ -76,7 +76,7 @@ def test_ids_and_documents(spark: Any) -> None:
     rows = [([[1, 2], [0]], [["B-PER", "O"], ["O"]]), ([], [])]
     frame = frame_of(spark, rows, "ner_tags array<array<int>>, found array<array<string>>")
     expected = score_locally([["B-PER", "I-PER"], ["O"]], [["B-PER", "O"], ["O"]])
-    assert score(frame, "ner_tags", "found", names=names) == expected
+    assert score(frame, "ner_tags", "found", names=iter(names)) == expected  # type: ignore[arg-type]
     assert score(frame.limit(0), "ner_tags", "found", names=names) == Scores()
 
 
@@ -144,6 +144,7 @@ def test_what_does_not_fit_is_told_before_the_job(spark: Any) -> None:
     told("'ids' holds ids of tags .array<int>.; expected strings: give the names", "ids", "tags")
     told("'tags' and 'deep' one holds sentences, the other documents", "tags", "deep")
     told("names is the string 'O'; expected", "tags", "tags", names="O")
+    told("names is {'O'}; expected", "tags", "tags", names={"O"})
     told("unknown mode 'loose'; expected one of conlleval, strict", "tags", "tags", mode="loose")
     assert score(frame, "tags", "n.t").accuracy == 1
     with pytest.raises(BundleError, match="'nothere' is no name either"):

@@ -168,17 +168,15 @@ def _run(job: Job, master: str | None, settings: dict[str, str]) -> JobResult:
         settings = {**_QUIET, **settings}
         quiet = importlib.resources.files("nertune") / "spark" / "quiet.properties"
         os.environ.setdefault("SPARK_SUBMIT_OPTS", f"-Dlog4j2.configurationFile={quiet}")
-    shown = _Shown()
     try:
         with (
             _quiet_gateway(),
             job_session(master, f"nertune spark tag {job.out}", settings) as spark,
-            shown,
+            _Shown() as shown,
         ):
             return run_job(spark, job, shown)
     except KeyboardInterrupt:
-        next_time = "goes on after the last whole slice" if shown.n_done else "begins anew"
-        render.say_aside(f"stopped; the same command {next_time}")
+        render.say_aside("stopped; the same command goes on after the slices that are whole")
         raise
 
 
@@ -234,11 +232,6 @@ class _Shown(AbstractContextManager["_Shown"]):
         self._slices = (0, 0)
         self._words = 0
         self._start = self._told = time.monotonic()
-
-    @property
-    def n_done(self) -> int:
-        """The slices that are whole, of this run and of earlier ones."""
-        return self._slices[0]
 
     def begins(self, n_slices: int, kept: int) -> None:
         """See `JobWatch`."""

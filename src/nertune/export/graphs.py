@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,7 +116,7 @@ def _refuse_path(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError:
         raise OutputError(
-            f"{os.fsencode(path)!r}: the path is no valid UTF-8, which the writer of graphs needs; "
+            f"{str(path)!a}: the path is no valid UTF-8, which the writer of graphs needs; "
             "rename the folder, or choose another one with --out"
         ) from None
 

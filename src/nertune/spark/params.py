@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any, TypeVar
 
 from pyspark.ml import Transformer
@@ -43,7 +45,7 @@ def number(name: str, kind: type, least: float, most: float) -> Callable[[Any], 
     """A converter for a number in a range; RecipeError for what is none, or outside."""
 
     def convert(value: Any) -> Any:
-        good = isinstance(value, int | float) and not isinstance(value, bool)
+        good = not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
         if not good or not least <= value <= most or kind(value) != value:
             whole = "a whole number" if kind is int else "a number"
             span = f"of at least {least:g}" if most == float("inf") else f"{least:g} to {most:g}"

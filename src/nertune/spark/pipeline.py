@@ -60,7 +60,10 @@ def finding_of(given: Any) -> Finding:
 
 
 def entity_pipeline(
-    model: str, text_column: str, finding: Finding | None = None, id_column: str | None = None
+    model: str | Path,
+    text_column: str,
+    finding: Finding | None = None,
+    id_column: str | None = None,
 ) -> PipelineModel:
     """From `text_column` to the annotation columns `document`, `token`, `ner` and `entities`.
 
@@ -69,15 +72,15 @@ def entity_pipeline(
     know, if the driver sees the model.
     """
     finding = finding_of(finding)
-    folder = Path(folder_for(model))
-    if finding.labels is not None and folder.is_dir():
-        finding.check_labels(labels_of(load_bundle(folder).settings.tags))
     tagger = NerTagger.load(model).having(
         threshold=finding.threshold,
         runtime=finding.runtime,
         delivery=finding.delivery,
         onError=finding.on_error,
     )
+    folder = Path(folder_for(tagger.value("model")))
+    if finding.labels is not None and folder.is_dir():
+        finding.check_labels(labels_of(load_bundle(folder).settings.tags))
     return PipelineModel(
         [
             DocumentAssembler(inputCol=text_column, idCol=id_column),

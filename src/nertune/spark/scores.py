@@ -7,7 +7,7 @@ last digit. A row is a sentence (an array of words or tags) or a document (an ar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from pyspark.errors import AnalysisException
@@ -70,11 +70,11 @@ def score(
     Raises DataError that names the row where lengths differ, tags are null or an id has no name;
     TagError for a broken tag, or one that strict mode's scheme lacks.
     """
-    scheme = _scheme(scheme)
-    read = _columns(frame, {"gold": gold, "predicted": predicted}, names)
+    scheme, listed = _scheme(scheme), _listed(names)
+    read = _columns(frame, {"gold": gold, "predicted": predicted}, listed)
     if mode == "strict" and scheme is None:
-        scheme = _scheme_of(read.select("gold"), names)
-    reader = Reader(("gold tags", "predicted tags"), _listed(names))
+        scheme = _scheme_of(read.select("gold"), listed)
+    reader = Reader(("gold tags", "predicted tags"), listed)
     return scores_of(_summed(read, CountScores(reader, mode, scheme)))
 
 
@@ -94,10 +94,11 @@ def evaluate(
     where there is no such model or a worker cannot read it.
     """
     stage = model if isinstance(model, NerTagger) else NerTagger.load(model)
-    read = _columns(frame, {"words": words, "tags": tags}, names)
+    listed = _listed(names)
+    read = _columns(frame, {"words": words, "tags": tags}, listed)
     spec = stage.proved(frame).spec
-    scheme = _scheme_of(read.select("tags"), names)
-    reader = Reader(("words", "tags"), _listed(names))
+    scheme = _scheme_of(read.select("tags"), listed)
+    reader = Reader(("words", "tags"), listed)
     work = CountFound(reader, spec, stage.value("threshold"), scheme.name)
     return scores_of(_summed(read, work))
 
@@ -117,7 +118,6 @@ def _columns(frame: DataFrame, wanted: dict[str, str], names: Sequence[str] | No
     Raises DataError for one that is not there or of another type.
     """
     check_frame(frame, DataError)
-    _check_names(names)
     read = frame.select(*(_column(frame, name).alias(ours) for ours, name in wanted.items()))
     depths = {_depth(read.schema[ours].dataType, name, names) for ours, name in wanted.items()}
     if len(depths) > 1:
@@ -129,14 +129,19 @@ def _columns(frame: DataFrame, wanted: dict[str, str], names: Sequence[str] | No
     return read
 
 
-def _check_names(names: Any) -> None:
-    """Raise DataError for what are no names of tags."""
-    listed = isinstance(names, Iterable) and not isinstance(names, str)
-    if names is not None and not (listed and all(isinstance(name, str) for name in names)):
-        kind = f"the string {names!r}" if isinstance(names, str) else f"{names!r}"
+def _listed(names: Any) -> tuple[str, ...] | None:
+    """The names of tags in their order. Raises DataError for what are none, or have no order."""
+    if names is None:
+        return None
+    ordered = isinstance(names, Iterable) and not isinstance(names, str | Set | Mapping)
+    listed = tuple(names) if ordered else ()
+    if not listed or not all(isinstance(name, str) for name in listed):
+        kind = "the string " if isinstance(names, str) else ""
         raise DataError(
-            f"names is {kind}; expected the names of the tags in a list: ['O', 'B-PER', 'I-PER']"
+            f"names is {kind}{names!r}; expected the names of the tags in a list: "
+            "['O', 'B-PER', 'I-PER']"
         )
+    return listed
 
 
 def _column(frame: DataFrame, name: Any) -> Column:
@@ -174,13 +179,9 @@ def _depth(kind: DataType, name: str, names: Sequence[str] | None) -> int:
     return depth
 
 
-def _listed(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if names is None else tuple(names)
-
-
-def _scheme_of(tags: DataFrame, names: Sequence[str] | None) -> schemes.Scheme:
+def _scheme_of(tags: DataFrame, names: tuple[str, ...] | None) -> schemes.Scheme:
     """The scheme that a column of tags is written in."""
-    work = CountEvidence(Reader(("tags",), _listed(names)))
+    work = CountEvidence(Reader(("tags",), names))
     return evidence_of(_summed(tags, work)).best()
 
 

@@ -24,6 +24,9 @@ _SETTINGS = {
 _UNTOLD = ("spark.ui.showConsoleProgress",)
 """What `nertune spark tag` sets of itself, which is no fault of who called it."""
 
+_SECRET = re.compile("secret|password|token|access[.]?key", re.IGNORECASE)
+"""Settings whose values are not told: the default of `spark.redaction.regex`."""
+
 
 class JavaError(DependencyError):
     """Java, which Spark runs on, is missing or too old."""
@@ -43,7 +46,9 @@ class SessionError(NertuneError):
 
     def __init__(self, where: str, settings: Mapping[str, str], error: BaseException) -> None:
         told = {name: value for name, value in settings.items() if name not in _UNTOLD}
-        given = ", ".join(f"{name}={value}" for name, value in told.items())
+        given = ", ".join(
+            f"{name}={'***' if _SECRET.search(name) else value}" for name, value in told.items()
+        )
         super().__init__(
             f"{where}{f' with {given}' if given else ''}: Spark cannot start ({_reason(error)}); "
             "expected a master that can be reached, as 'local[4]', 'spark://host:7077' or 'yarn', "

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
+from typing import Any
 
 import pyarrow as pa
 from pyspark.errors import PySparkException
@@ -52,6 +54,9 @@ _ENTITIES = ArrayType(
 )
 _TEXTS, _KEY = "texts", "key"
 _MANY_ROWS = 10_000
+_IN_UTC: dict[str, Any] = (  # some versions of pyspark do without it for timestamps
+    {"timezone": "UTC"} if "timezone" in signature(to_arrow_type).parameters else {}
+)
 _RENAME = "rename them, as frame.withColumnRenamed('label', 'category')"
 
 
@@ -137,7 +142,7 @@ def _check(frame: DataFrame, text_column: str, id_column: str | None, ours: list
 def _check_carried(name: str, kind: DataType) -> None:
     """Raise DocumentError for a column that cannot go through Python."""
     try:
-        to_arrow_type(kind)
+        to_arrow_type(kind, **_IN_UTC)
     except (PySparkException, TypeError):
         raise DocumentError(
             f"the column '{name}' is of type {kind.simpleString()}, which Spark cannot carry "

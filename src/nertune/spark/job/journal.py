@@ -94,6 +94,7 @@ class Journal:
 
     def begin(self, origin: Origin, n_slices: int) -> None:
         """Start anew."""
+        self._lock.check()
         self.clear()
         self._facts = {"run": self._lock.token, "origin": dict(origin), "slices": n_slices}
         self._storage.write_json(self._path, self._facts)
@@ -151,6 +152,7 @@ class Journal:
         if self._storage.exists(self._storage.path):
             self._replace(overwrite)
         self._storage.rename(whole, self._storage.path)
+        self._lock.fall_silent()
         self._storage.remove(self.folder)
 
     def _replace(self, overwrite: bool) -> None:

@@ -33,6 +33,7 @@ class Lock:
         self._storage, self._folder, self._watch = storage, folder, watch
         self._path, self._beat_path = f"{folder}/lock", f"{folder}/beat"
         self._ended = threading.Event()
+        self._beater = threading.Thread(target=self._beats, name="nertune-lock", daemon=True)
         self._n_beats = 0
 
     def __enter__(self) -> Lock:
@@ -43,7 +44,7 @@ class Lock:
             self._storage.remove(self._path)
             self._storage.create(self._path, who)
         self._beat()
-        threading.Thread(target=self._beats, name="nertune-lock", daemon=True).start()
+        self._beater.start()
         return self
 
     def __exit__(
@@ -52,11 +53,16 @@ class Lock:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._ended.set()
+        self.fall_silent()
         with suppress(Exception):  # what ended the block is what is told
             if self._is_ours():
                 self._storage.remove(self._beat_path)
                 self._storage.remove(self._path)
+
+    def fall_silent(self) -> None:
+        """Beat no more: a beat would bring a folder back that is being removed."""
+        self._ended.set()
+        self._beater.join()
 
     def check(self) -> None:
         """Raise OutputError where another job has taken the lock over."""
@@ -66,23 +72,23 @@ class Lock:
             )
 
     def _is_ours(self) -> bool:
-        held = self._storage.read_json(self._path)
+        held = self._storage.glance_at_json(self._path)
         return bool(held) and held.get("token") == self.token
 
     def _take_over(self) -> None:
         """Return when the job that holds the lock is dead; raise OutputError where it lives."""
-        held: dict[str, Any] = self._storage.read_json(self._path) or {}
+        held: dict[str, Any] = self._storage.glance_at_json(self._path) or {}
         if held.get("host") == socket.gethostname() and not _runs(held.get("pid")):
             return
         who = f"{held.get('host', 'an unknown host')}, process {held.get('pid', 'unknown')}"
         self._watch.say(f"{self._folder}: locked by {who}; looking whether it still lives")
-        before = self._storage.read_json(self._beat_path)
+        before = self._storage.glance_at_json(self._beat_path)
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
             time.sleep(BEAT_SECONDS / 10)
             if not self._storage.exists(self._path):
                 return
-            if self._storage.read_json(self._beat_path) != before:
+            if self._storage.glance_at_json(self._beat_path) != before:
                 raise OutputError(
                     f"{self._folder}: another nertune is writing this output ({who}); wait for it, "
                     "or choose another OUT"

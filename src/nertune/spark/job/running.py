@@ -40,14 +40,13 @@ def run_job(spark: SparkSession, job: Job, watch: JobWatch | None = None) -> Job
     watch = watch or Unwatched()
     storage = Storage(spark, job.out)
     folder = partial_of(storage.path)
-    journal: Journal | None = None
     try:
         with Lock(storage, folder, watch) as lock:
             planned = plan(spark, job, storage.path)
             journal = Journal(storage, lock)
             return _Run(planned, storage, journal, watch).result()
     except FAULTS as error:
-        raise _taught(job, error, journal.n_whole if journal else 0) from error
+        raise _taught(job, error) from error
     finally:
         storage.remove_empty(folder)
 
@@ -56,7 +55,10 @@ def run_job(spark: SparkSession, job: Job, watch: JobWatch | None = None) -> Job
 def job_session(
     master: str | None, app: str, settings: Mapping[str, str]
 ) -> Iterator[SparkSession]:
-    """A session that ends with the block, or the one there is, which stays. Raises JavaError."""
+    """A session that ends with the block, or the one there is, which stays.
+
+    Raises JavaError and SessionError as `start` does.
+    """
     ours = SparkSession.getActiveSession() is None
     spark = start(master, app=app, settings=settings)
     try:
@@ -208,15 +210,13 @@ class _Run:
             )
 
 
-def _taught(job: Job, error: Exception, n_whole: int) -> NertuneError:
-    """What ended the job, without Spark's many lines about it. n_whole: slices that are kept."""
+def _taught(job: Job, error: Exception) -> NertuneError:
+    """What ended the job, without Spark's many lines about it."""
     found = re.search(r"nertune\.errors\.DocumentError: (.*)", str(error))
     if found is not None:
         reason = found[1].replace("DocumentAssembler(idCol=...)", "--id-column")
         return DocumentError(f"{job.source}: {reason}; mend it, or say --on-error skip")
-    next_time = (
-        "the slices that were done are kept, and the same command goes on after them"
-        if n_whole
-        else "no slice was done; mend that, and run the same command again"
+    return OutputError(
+        f"{job.out}: the job failed ({reason_of(error)}); mend that, and run the same command "
+        "again: it goes on after the slices that are whole"
     )
-    return OutputError(f"{job.out}: the job failed ({reason_of(error)}); {next_time}")

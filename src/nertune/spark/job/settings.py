@@ -42,7 +42,8 @@ class Job:
         for name in ("slices", "partitions"):
             value = getattr(self, name)
             if value is not None:
-                number(name, int, 1, float("inf"))(value)
+                whole = number(name, int, 1, float("inf"))(value)
+                object.__setattr__(self, name, whole)
         if self.entities_column.lower() == self.error_column.lower():
             raise RecipeError(
                 "--error-column", [f"is '{self.error_column}', as --entities-column is; name two"]

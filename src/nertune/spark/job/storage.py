@@ -70,12 +70,20 @@ class Storage:
         """The JSON value in a file; None where there is no such file, or it is not whole."""
         if not self.exists(path):
             return None
-        with suppress(*FAULTS, ValueError):  # taken away, or being written, just now
+        with _told(path):
             stream = self._system.open(self._path(path))
             try:
-                return json.loads(self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+                told = self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
             finally:
                 stream.close()
+        with suppress(ValueError):
+            return json.loads(told)
+        return None
+
+    def glance_at_json(self, path: str) -> Any:
+        """The same, and None where others take the file away or write it just now."""
+        with suppress(OutputError):
+            return self.read_json(path)
         return None
 
     def write_json(self, path: str, value: Mapping[str, Any]) -> None:
