@@ -92,8 +92,8 @@ def test_a_session_that_does_not_start_names_what_was_given(
 
     monkeypatch.setattr(session, "check_java", lambda: 17)
     monkeypatch.setattr(SparkSession.Builder, "getOrCreate", fails)
+    settings = {"spark.task.cpus": "4", "spark.x.secret.key": "hush"}
     with pytest.raises(NertuneError) as caught:
-        settings = {"spark.task.cpus": "4", "spark.x.secret.key": "hush"}
         session.start("local[x]", remote=remote, settings=settings)
     assert str(caught.value).startswith(
         f"{remote or 'master local[x]'} with spark.task.cpus=4, spark.x.secret.key=***: "
